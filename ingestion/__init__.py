@@ -1,0 +1,1 @@
+"""Loads the company's tables into the warehouse, with dlt."""

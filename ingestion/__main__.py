@@ -1,0 +1,123 @@
+"""The command `python -m ingestion`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from datetime import date
+from pathlib import Path
+from typing import NoReturn
+
+import dlt
+import yaml
+
+from ingestion.errors import LoadError
+from ingestion.load import LoadedTable, load
+from ingestion.sample import Sample
+from ingestion.tables import TABLES
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with the arguments in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message} (python -m ingestion --help lists the arguments)\n")
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a date like 2017-06-30, found '{text}'") from None
+
+
+def _table_name(text: str) -> str:
+    names = [table.name for table in TABLES]
+    if text not in names:
+        raise argparse.ArgumentTypeError(f"expected one of {', '.join(names)}, found '{text}'")
+    return text
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line; exit with code 2 and one line where it is wrong."""
+    parser = _Parser(
+        prog="python -m ingestion",
+        description="Load what is new at the sources into the warehouse, all or nothing.",
+    )
+    parser.add_argument(
+        "--until",
+        type=_date,
+        metavar="DATE",
+        help="load as if this business date were today (sample only)",
+    )
+    parser.add_argument(
+        "--table",
+        type=_table_name,
+        action="append",
+        metavar="NAME",
+        help="load this table only; can be given several times",
+    )
+    parser.add_argument(
+        "--full-refresh", action="store_true", help="load the tables whole, from nothing"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show what would be loaded, and load nothing"
+    )
+    return parser.parse_args(arguments)
+
+
+def business_timezone() -> str:
+    """Give the business time zone, which the dbt project defines."""
+    project = yaml.safe_load((ROOT / "dbt_project.yml").read_text())
+    return project["vars"]["business_timezone"]
+
+
+def warehouse_path() -> Path:
+    """Give the warehouse file that the dbt profile names, too."""
+    return ROOT / os.environ.get("TALLY_WAREHOUSE", "warehouse/tally.duckdb")
+
+
+def report(loaded: list[LoadedTable], dry_run: bool) -> str:
+    """Lay the outcome out as a table, one line a table."""
+    heading = "to write" if dry_run else "written"
+    lines = [
+        f"{'table':<38}{'mode':<9}{'at source':>12}{heading:>12}{'in warehouse':>14}",
+        *(
+            f"{item.table.source + '.' + item.table.name:<38}{item.table.mode:<9}"
+            f"{item.at_source:>12,}{item.written:>12,}{item.in_warehouse:>14,}"
+            for item in loaded
+        ),
+        *(
+            f"new at the source, not loaded: {item.table.source}.{item.table.name}.{column}"
+            " (declare it in ingestion/tables.py)"
+            for item in loaded
+            for column in item.undeclared
+        ),
+    ]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Load, report, and give the exit code: 0, or 1 where nothing was loaded."""
+    arguments = parse_arguments()
+    folder = dlt.config.get("sources.sample.folder", str)
+    try:
+        loaded = load(
+            [table for table in TABLES if not arguments.table or table.name in arguments.table],
+            Sample(business_timezone(), arguments.until, Path(folder) if folder else None),
+            warehouse_path(),
+            full_refresh=arguments.full_refresh,
+            dry_run=arguments.dry_run,
+        )
+    except LoadError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(report(loaded, arguments.dry_run))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""One DuckDB transaction round a whole load.
+
+dlt's DuckDB destination commits job by job, so a load that dies in the middle leaves some
+tables new and others old. Here every statement of a load, dlt's own state included, runs on
+one connection inside one transaction: after a failure or a kill the warehouse is what it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+from dlt.common.destination.dataset import DBApiCursor
+from dlt.destinations import duckdb as duckdb_destination
+from dlt.destinations.impl.duckdb.duck import DuckDbClient
+from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
+from dlt.destinations.sql_client import raise_database_error
+
+from ingestion.errors import LoadError
+
+
+class _SharedConnectionSqlClient(DuckDbSqlClient):
+    """Runs on the connection it was given and leaves transactions to whoever gave it."""
+
+    def open_connection(self) -> duckdb.DuckDBPyConnection:
+        self._conn = self.credentials.external_conn()
+        return self._conn
+
+    def close_connection(self) -> None:
+        self._conn = None
+
+    @contextmanager
+    def begin_transaction(self) -> Iterator[_SharedConnectionSqlClient]:
+        yield self
+
+    @contextmanager
+    @raise_database_error
+    def execute_query(self, query: str, *args: object, **kwargs: object) -> Iterator[DBApiCursor]:
+        # Without dlt's own roll-back: it also asks for tables that are not there yet, and such
+        # a question does not end a DuckDB transaction. What does end it fails the commit.
+        parameters = args or kwargs or None
+        if parameters:
+            query = query.replace("%s", "?")
+        yield self.cursor_impl(self._conn.execute(query, parameters))
+
+
+class _SharedConnectionClient(DuckDbClient):
+    def __init__(self, schema, config, capabilities) -> None:
+        super().__init__(schema, config, capabilities)
+        self.sql_client = _SharedConnectionSqlClient(
+            self.sql_client.dataset_name,
+            self.sql_client.staging_dataset_name,
+            config.credentials,
+            capabilities,
+        )
+
+
+class shared_connection_duckdb(duckdb_destination):  # noqa: N801 - dlt's destinations are lower case
+    """dlt's DuckDB destination on one open connection, for loads in one transaction.
+
+    Needs ``load.workers=1`` in dlt's configuration: with it dlt runs its jobs in the calling
+    thread, one after the other (DuckDB itself uses all cores within a statement).
+    """
+
+    @property
+    def client_class(self) -> type[DuckDbClient]:
+        return _SharedConnectionClient
+
+
+def open_warehouse(path: Path) -> duckdb.DuckDBPyConnection:
+    """Open (or create) the warehouse for writing, in UTC.
+
+    Raises:
+        LoadError: another process has the file open, it is no DuckDB file, or its folder
+            cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        connection = duckdb.connect(path)
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        raise LoadError(
+            f"warehouse {path}: cannot be opened for writing ({reason}); "
+            "end the process that has it open, or move the file away and load again"
+        ) from error
+    connection.execute("set TimeZone = 'UTC'")
+    connection.execute("set enable_progress_bar = false")
+    # Loads need no insertion order; without it DuckDB streams large inserts in less memory.
+    connection.execute("set preserve_insertion_order = false")
+    return connection
+
+
+@contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Commit what the block did to the warehouse, or nothing of it."""
+    connection.begin()
+    try:
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
