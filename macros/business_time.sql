@@ -1,0 +1,34 @@
+{# A UTC timestamp as the clock in the shop shows it. The one place where the engines' time zone
+   functions differ. #}
+{% macro business_time(utc_timestamp, timezone=var('business_timezone')) -%}
+    {{- adapter.dispatch('business_time', 'tally')(utc_timestamp, timezone) -}}
+{%- endmacro %}
+
+{% macro default__business_time(utc_timestamp, timezone) -%}
+    timezone('{{ timezone }}', timezone('UTC', {{ utc_timestamp }}))
+{%- endmacro %}
+
+{% macro spark__business_time(utc_timestamp, timezone) -%}
+    from_utc_timestamp({{ utc_timestamp }}, '{{ timezone }}')
+{%- endmacro %}
+
+{# The business date of a UTC timestamp. #}
+{% macro business_date(utc_timestamp) -%}
+    cast({{ business_time(utc_timestamp) }} as date)
+{%- endmacro %}
+
+{# The retailer's running week number of a business date; weeks start on Monday. #}
+{% macro business_week(business_date, first_week_starts_on=var('first_business_week_starts_on')) -%}
+    cast(
+        floor({{ dbt.datediff("date '" ~ first_week_starts_on ~ "'", business_date, 'day') }} / 7)
+        + 1 as integer
+    )
+{%- endmacro %}
+
+{# The Monday that a running week number starts on. #}
+{% macro business_week_starts_on(business_week, first_week_starts_on=var('first_business_week_starts_on')) -%}
+    cast(
+        {{ dbt.dateadd('day', '7 * (' ~ business_week ~ ' - 1)', "date '" ~ first_week_starts_on ~ "'") }}
+        as date
+    )
+{%- endmacro %}

@@ -1,0 +1,19 @@
+with redemptions as (
+
+    select * from {{ ref('stg_retail_db__coupon_redemptions') }}
+
+),
+
+dated as (
+
+    select
+        household_id,
+        coupon_upc,
+        campaign_id,
+        redemption_date,
+        {{ business_week('redemption_date') }} as business_week
+    from redemptions
+
+)
+
+select * from dated

@@ -1,0 +1,56 @@
+with products as (
+
+    select * from {{ ref('stg_retail_db__products') }}
+
+),
+
+transactions as (
+
+    select * from {{ ref('stg_retail_db__transactions') }}
+
+),
+
+coupons as (
+
+    select * from {{ ref('stg_retail_db__coupons') }}
+
+),
+
+promotions as (
+
+    select * from {{ ref('stg_promotion_feed__promotions') }}
+
+),
+
+-- A product exists because something refers to it, in the catalog or not.
+identified as (
+
+    select product_id from products
+    union distinct
+    select product_id from transactions
+    union distinct
+    select product_id from coupons
+    union distinct
+    select product_id from promotions
+
+),
+
+described as (
+
+    select
+        identified.product_id,
+        products.product_id is not null as is_in_catalog,
+        products.manufacturer_id,
+        products.department,
+        products.brand_type,
+        products.product_category,
+        products.product_type,
+        products.package_size,
+        products.load_id
+    from identified
+    left join products
+        on identified.product_id = products.product_id
+
+)
+
+select * from described

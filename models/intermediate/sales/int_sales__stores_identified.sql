@@ -1,0 +1,40 @@
+with lines as (
+
+    select * from {{ ref('int_sales__lines_priced') }}
+
+),
+
+promotions as (
+
+    select * from {{ ref('stg_promotion_feed__promotions') }}
+
+),
+
+selling as (
+
+    select
+        store_id,
+        min(business_date) as first_sale_date
+    from lines
+    group by store_id
+
+),
+
+promoting as (
+
+    select distinct store_id from promotions
+
+),
+
+identified as (
+
+    select
+        coalesce(selling.store_id, promoting.store_id) as store_id,
+        selling.first_sale_date
+    from selling
+    full outer join promoting
+        on selling.store_id = promoting.store_id
+
+)
+
+select * from identified

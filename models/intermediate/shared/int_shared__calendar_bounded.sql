@@ -1,0 +1,47 @@
+with transactions as (
+
+    select * from {{ ref('stg_retail_db__transactions') }}
+
+),
+
+campaigns as (
+
+    select * from {{ ref('stg_retail_db__campaign_descriptions') }}
+
+),
+
+redemptions as (
+
+    select * from {{ ref('stg_retail_db__coupon_redemptions') }}
+
+),
+
+dates_in_data as (
+
+    select
+        {{ business_date('min(sold_at)') }} as first_date,
+        {{ business_date('max(sold_at)') }} as last_date
+    from transactions
+    union all
+    select
+        min(start_date) as first_date,
+        max(end_date) as last_date
+    from campaigns
+    union all
+    select
+        min(redemption_date) as first_date,
+        max(redemption_date) as last_date
+    from redemptions
+
+),
+
+whole_years as (
+
+    select
+        cast({{ dbt.date_trunc('year', 'min(first_date)') }} as date) as first_day,
+        cast({{ dbt.dateadd('day', -1, dbt.dateadd('year', 1, dbt.date_trunc('year', 'max(last_date)'))) }} as date) as last_day
+    from dates_in_data
+
+)
+
+select * from whole_years

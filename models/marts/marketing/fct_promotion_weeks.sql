@@ -1,0 +1,83 @@
+-- Grain: one row a product promoted in a store in a business week
+-- (product_id, store_id, business_week). A product that is not promoted has no row.
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='delete+insert',
+        unique_key='business_week',
+        on_schema_change='fail',
+    )
+}}
+
+with promotions as (
+
+    select * from {{ ref('int_marketing__promotions_unioned') }}
+
+),
+
+{% if is_incremental() -%}
+-- A week is built again, as a whole, when a load since the last build brought rows of it.
+weeks_to_build as (
+
+    select distinct business_week
+    from promotions
+    where load_id > (select coalesce(max(load_id), '') from {{ this }})
+
+),
+
+{% endif -%}
+promotions_to_build as (
+
+    select promotions.*
+    from promotions
+    {% if is_incremental() -%}
+    inner join weeks_to_build
+        on promotions.business_week = weeks_to_build.business_week
+    {%- endif %}
+
+),
+
+-- A product can stand at two places of one store in one week; each is a row of the feed. Codes
+-- order '0' (not there) before every place, so the greatest code is a place if there is one.
+deduplicated as (
+
+    select
+        product_id,
+        store_id,
+        business_week,
+        max(display_location) as display_location,
+        max(mailer_location) as mailer_location
+    from promotions_to_build
+    group by product_id, store_id, business_week
+
+),
+
+-- The feed delivers a week as a whole, so the load is one of the week, not of each row.
+loaded_weeks as (
+
+    select
+        business_week,
+        max(load_id) as load_id
+    from promotions_to_build
+    group by business_week
+
+),
+
+final as (
+
+    select
+        deduplicated.product_id,
+        deduplicated.store_id,
+        deduplicated.business_week,
+        deduplicated.display_location,
+        deduplicated.mailer_location,
+        deduplicated.display_location <> '0' as is_on_display,
+        deduplicated.mailer_location <> '0' as is_in_mailer,
+        loaded_weeks.load_id
+    from deduplicated
+    inner join loaded_weeks
+        on deduplicated.business_week = loaded_weeks.business_week
+
+)
+
+select * from final

@@ -1,0 +1,35 @@
+-- Grain: one row a store, and one unknown store.
+with stores as (
+
+    select * from {{ ref('int_sales__stores_identified') }}
+
+),
+
+known as (
+
+    select
+        store_id,
+        first_sale_date,
+        false as is_unknown
+    from stores
+
+),
+
+unknown as (
+
+    select
+        {{ var('unknown_key') }} as store_id,
+        cast(null as date) as first_sale_date,
+        true as is_unknown
+
+),
+
+final as (
+
+    select * from known
+    union all
+    select * from unknown
+
+)
+
+select * from final

@@ -1,0 +1,141 @@
+-- Grain: one row a product in a basket (basket_id, product_id).
+-- All amounts add up over any selection of rows. Quantity does not: it counts pieces for some
+-- products and measures volume or weight for others.
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='delete+insert',
+        unique_key='business_date',
+        on_schema_change='fail',
+    )
+}}
+
+with lines as (
+
+    select * from {{ ref('int_sales__lines_priced') }}
+
+),
+
+products as (
+
+    select * from {{ ref('dim_products') }}
+
+),
+
+promotions as (
+
+    select * from {{ ref('fct_promotion_weeks') }}
+
+),
+
+{% if is_incremental() -%}
+-- A business date is built again, as a whole, when a load since the last build brought one of
+-- its lines, a product that it sold or the promotions of its week, however late they came.
+last_build as (
+
+    select coalesce(max(load_id), '') as load_id
+    from {{ this }}
+
+),
+
+new_lines as (
+
+    select lines.*
+    from lines
+    cross join last_build
+    where lines.load_id > last_build.load_id
+
+),
+
+new_products as (
+
+    select products.product_id
+    from products
+    cross join last_build
+    where products.load_id > last_build.load_id
+
+),
+
+new_promotion_weeks as (
+
+    select distinct promotions.business_week
+    from promotions
+    cross join last_build
+    where promotions.load_id > last_build.load_id
+
+),
+
+dates_to_build as (
+
+    select business_date
+    from new_lines
+    union distinct
+    -- The date that a changed line had before.
+    select built.business_date
+    from {{ this }} as built
+    inner join new_lines
+        on
+            built.basket_id = new_lines.basket_id
+            and built.product_id = new_lines.product_id
+    union distinct
+    select built.business_date
+    from {{ this }} as built
+    inner join new_products
+        on built.product_id = new_products.product_id
+    union distinct
+    select built.business_date
+    from {{ this }} as built
+    inner join new_promotion_weeks
+        on built.business_week = new_promotion_weeks.business_week
+
+),
+
+{% endif -%}
+lines_to_build as (
+
+    select lines.*
+    from lines
+    {% if is_incremental() -%}
+    inner join dates_to_build
+        on lines.business_date = dates_to_build.business_date
+    {%- endif %}
+
+),
+
+final as (
+
+    select
+        lines.basket_id,
+        lines.product_id,
+        lines.household_id,
+        lines.store_id,
+        lines.business_date,
+        lines.business_week,
+        lines.sold_at,
+        lines.quantity,
+        lines.gross_sales_usd,
+        lines.loyalty_discount_usd,
+        lines.coupon_match_discount_usd,
+        lines.net_sales_usd,
+        lines.coupon_discount_usd,
+        lines.customer_paid_usd,
+        promotions.product_id is not null as is_promoted,
+        coalesce(products.is_private_label, false) as is_private_label,
+        -- The latest load that any part of the row comes from.
+        greatest(
+            lines.load_id,
+            coalesce(products.load_id, ''),
+            coalesce(promotions.load_id, '')
+        ) as load_id
+    from lines_to_build as lines
+    left join products
+        on lines.product_id = products.product_id
+    left join promotions
+        on
+            lines.product_id = promotions.product_id
+            and lines.store_id = promotions.store_id
+            and lines.business_week = promotions.business_week
+
+)
+
+select * from final

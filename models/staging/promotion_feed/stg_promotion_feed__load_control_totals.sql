@@ -1,0 +1,24 @@
+with source as (
+
+    select * from {{ source('promotion_feed', 'load_control_totals') }}
+
+),
+
+renamed as (
+
+    select
+        -- strings
+        table_name,
+        measure,
+        column_name,
+        value as measured_value,
+        _dlt_load_id as load_id,
+
+        -- timestamps
+        counted_at
+
+    from source
+
+)
+
+select * from renamed

@@ -1,0 +1,26 @@
+with source as (
+
+    select * from {{ source('promotion_feed', 'promotions') }}
+
+),
+
+renamed as (
+
+    select
+        -- ids
+        product_id,
+        store_id,
+
+        -- strings
+        display_location,
+        mailer_location,
+        _dlt_load_id as load_id,
+
+        -- numerics
+        cast(week as integer) as business_week
+
+    from source
+
+)
+
+select * from renamed
