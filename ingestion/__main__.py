@@ -31,7 +31,9 @@ def _date(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a date like 2017-06-30, found '{text}'") from None
+        raise argparse.ArgumentTypeError(
+            f"expected a date like 2017-06-30, found '{text}'"
+        ) from None
 
 
 def _table_name(text: str) -> str:

@@ -83,10 +83,13 @@ def load(
         LoadError: a table cannot be read, is not what its declaration says, or would lose
             rows; nothing of the load is in the warehouse.
     """
+    _say(f"Counting {len(tables)} tables at the source")
     counted = [_count(table, source) for table in tables]
     if dry_run and not warehouse.exists():
         return [
-            LoadedTable(item.table, item.totals.row_count, item.totals.row_count, 0, item.undeclared)
+            LoadedTable(
+                item.table, item.totals.row_count, item.totals.row_count, 0, item.undeclared
+            )
             for item in counted
         ]
     connection = open_warehouse(warehouse)
@@ -100,10 +103,12 @@ def load(
                 for name in dict.fromkeys(table.source for table in tables)
             ]
             for part in loads:
+                _say(f"Extracting what is new from {part.source_name}")
                 part.extract()
             if not dry_run:
                 with transaction(connection):
                     for part in loads:
+                        _say(f"Loading {part.source_name}: {sum(part.written.values()):,} rows")
                         part.load()
             written = {name: rows for part in loads for name, rows in part.written.items()}
         return [
@@ -132,6 +137,7 @@ class _Load:
         folder: Path,
         full_refresh: bool,
     ):
+        self.source_name = source_name
         self._counted = [item for item in counted if item.table.source == source_name]
         self._source = source
         self._connection = connection
@@ -142,7 +148,7 @@ class _Load:
             pipelines_dir=str(folder),
             destination=shared_connection_duckdb(credentials=connection),
             dataset_name=f"raw_{source_name}",
-            progress=dlt.progress.tqdm() if sys.stderr.isatty() else dlt.progress.log(5),
+            progress=dlt.progress.tqdm() if sys.stderr.isatty() else None,
         )
         # The working folder is empty: cursors and schemas come from the warehouse.
         self._pipeline.sync_destination()
@@ -150,7 +156,7 @@ class _Load:
     def extract(self) -> None:
         """Read what is new into Parquet files; the warehouse is only read."""
 
-        @dlt.source(name=self._pipeline.pipeline_name)
+        @dlt.source(name=self.source_name)
         def declared_tables() -> Iterator[object]:
             for item in self._counted:
                 yield self._resource(item.table)
@@ -164,18 +170,16 @@ class _Load:
             )
             self._pipeline.normalize()
         except PipelineStepFailed as error:
-            raise _load_error(error, self._pipeline.pipeline_name) from error
+            raise _load_error(error, self.source_name) from error
         metrics = self._pipeline.last_trace.last_normalize_info.row_counts
-        self.written = {
-            item.table.name: metrics.get(item.table.name, 0) for item in self._counted
-        }
+        self.written = {item.table.name: metrics.get(item.table.name, 0) for item in self._counted}
 
     def load(self) -> None:
         """Let dlt load the extracted files; the caller holds the transaction."""
         try:
             self._pipeline.load()
         except PipelineStepFailed as error:
-            raise _load_error(error, self._pipeline.pipeline_name) from error
+            raise _load_error(error, self.source_name) from error
 
     def _resource(self, table: Table) -> object:
         first_load = not _exists(self._connection, table)
@@ -251,6 +255,11 @@ class _Load:
         )
 
 
+def _say(step: str) -> None:
+    """Tell a person what is going on."""
+    print(step, file=sys.stderr, flush=True)
+
+
 def _count(table: Table, source: Sample) -> _Counted:
     """Hold the source's table against its declaration, and count it."""
     found = source.columns(table)
@@ -262,9 +271,7 @@ def _count(table: Table, source: Sample) -> _Counted:
                 " ingestion/tables.py and the models that read it"
             )
     undeclared = [
-        name
-        for name in found
-        if name not in table.columns and name not in table.excluded_columns
+        name for name in found if name not in table.columns and name not in table.excluded_columns
     ]
     return _Counted(table, source.control_totals(table), tuple(undeclared))
 
@@ -352,8 +359,7 @@ def _relation(table: Table) -> str:
 
 def _exists(connection: duckdb.DuckDBPyConnection, table: Table) -> bool:
     (tables,) = connection.execute(
-        "select count(*) from information_schema.tables"
-        " where table_schema = ? and table_name = ?",
+        "select count(*) from information_schema.tables where table_schema = ? and table_name = ?",
         [f"raw_{table.source}", table.name],
     ).fetchone()
     return tables > 0

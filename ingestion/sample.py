@@ -120,7 +120,9 @@ class Sample:
             cursor_max=_iso(cursor_max),
         )
 
-    def batches(self, table: Table, start: object = None, after: bool = False) -> Iterator[pa.Table]:
+    def batches(
+        self, table: Table, start: object = None, after: bool = False
+    ) -> Iterator[pa.Table]:
         """Yield the table's declared columns in Arrow tables of at most `BATCH_ROWS` rows.
 
         Args:

@@ -15,25 +15,39 @@ with promotions as (
 
 ),
 
-{% if is_incremental() -%}
--- A week is built again, as a whole, when a load since the last build brought rows of it.
-weeks_to_build as (
+-- The feed delivers a week as a whole, so the load is one of the week, not of each row. (Read
+-- from the model itself: DuckDB materializes a CTE that is read twice.)
+loaded_weeks as (
 
-    select distinct business_week
-    from promotions
-    where load_id > (select coalesce(max(load_id), '') from {{ this }})
+    select
+        business_week,
+        max(load_id) as load_id
+    from {{ ref('int_marketing__promotions_unioned') }}
+    group by business_week
 
 ),
 
-{% endif -%}
+-- A week is built as a whole, when a load since the last build brought rows of it.
+weeks_to_build as (
+
+    select
+        business_week,
+        load_id
+    from loaded_weeks
+    {% if is_incremental() -%}
+    where load_id > (select coalesce(max(built.load_id), '') from {{ this }} as built)
+    {%- endif %}
+
+),
+
 promotions_to_build as (
 
     select promotions.*
     from promotions
-    {% if is_incremental() -%}
-    inner join weeks_to_build
-        on promotions.business_week = weeks_to_build.business_week
-    {%- endif %}
+    where
+        promotions.business_week in (
+            select weeks_to_build.business_week from weeks_to_build
+        )
 
 ),
 
@@ -52,17 +66,6 @@ deduplicated as (
 
 ),
 
--- The feed delivers a week as a whole, so the load is one of the week, not of each row.
-loaded_weeks as (
-
-    select
-        business_week,
-        max(load_id) as load_id
-    from promotions_to_build
-    group by business_week
-
-),
-
 final as (
 
     select
@@ -73,10 +76,10 @@ final as (
         deduplicated.mailer_location,
         deduplicated.display_location <> '0' as is_on_display,
         deduplicated.mailer_location <> '0' as is_in_mailer,
-        loaded_weeks.load_id
+        weeks_to_build.load_id
     from deduplicated
-    inner join loaded_weeks
-        on deduplicated.business_week = loaded_weeks.business_week
+    inner join weeks_to_build
+        on deduplicated.business_week = weeks_to_build.business_week
 
 )
 

@@ -31,6 +31,7 @@ promotions as (
 {% if is_incremental() -%}
 -- A business date is built again, as a whole, when a load since the last build brought one of
 -- its lines, a product that it sold or the promotions of its week, however late they came.
+-- (These CTEs read the models themselves: DuckDB materializes a CTE that is read twice.)
 last_build as (
 
     select coalesce(max(load_id), '') as load_id
@@ -40,28 +41,28 @@ last_build as (
 
 new_lines as (
 
-    select lines.*
-    from lines
+    select loaded.*
+    from {{ ref('int_sales__lines_priced') }} as loaded
     cross join last_build
-    where lines.load_id > last_build.load_id
+    where loaded.load_id > last_build.load_id
 
 ),
 
 new_products as (
 
-    select products.product_id
-    from products
+    select loaded.product_id
+    from {{ ref('dim_products') }} as loaded
     cross join last_build
-    where products.load_id > last_build.load_id
+    where loaded.load_id > last_build.load_id
 
 ),
 
 new_promotion_weeks as (
 
-    select distinct promotions.business_week
-    from promotions
+    select distinct loaded.business_week
+    from {{ ref('fct_promotion_weeks') }} as loaded
     cross join last_build
-    where promotions.load_id > last_build.load_id
+    where loaded.load_id > last_build.load_id
 
 ),
 
@@ -102,6 +103,21 @@ lines_to_build as (
 
 ),
 
+promotions_of_lines as (
+
+    select
+        promotions.product_id,
+        promotions.store_id,
+        promotions.business_week,
+        promotions.load_id
+    from promotions
+    where
+        promotions.business_week in (
+            select lines_to_build.business_week from lines_to_build
+        )
+
+),
+
 final as (
 
     select
@@ -130,7 +146,7 @@ final as (
     from lines_to_build as lines
     left join products
         on lines.product_id = products.product_id
-    left join promotions
+    left join promotions_of_lines as promotions
         on
             lines.product_id = promotions.product_id
             and lines.store_id = promotions.store_id
