@@ -211,15 +211,15 @@ class _Load:
         else:
             # `append` starts after the last value loaded, `merge` a look-back before it.
             after = table.mode == "append"
+            last_value = dlt.sources.incremental(
+                table.cursor,
+                lag=table.lookback.total_seconds() or None,
+                range_start="open" if after else "closed",
+                # Rows at the boundary are compared with the warehouse (`_changed_rows`).
+                primary_key=(),
+            )
 
-            def new_rows(
-                cursor=dlt.sources.incremental(  # noqa: B008 - how dlt declares a cursor
-                    table.cursor,
-                    lag=table.lookback.total_seconds() or None,
-                    range_start="open" if after else "closed",
-                    primary_key=(),
-                ),
-            ) -> Iterator[object]:
+            def new_rows(cursor=last_value) -> Iterator[object]:
                 yield from self._batches(table, first_load, cursor.last_value, after)
 
             resource = dlt.resource(new_rows, **hints)

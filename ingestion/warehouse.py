@@ -57,7 +57,7 @@ class _SharedConnectionClient(DuckDbClient):
         )
 
 
-class shared_connection_duckdb(duckdb_destination):  # noqa: N801 - dlt's destinations are lower case
+class shared_connection_duckdb(duckdb_destination):
     """dlt's DuckDB destination on one open connection, for loads in one transaction.
 
     Needs ``load.workers=1`` in dlt's configuration: with it dlt runs its jobs in the calling
@@ -66,6 +66,7 @@ class shared_connection_duckdb(duckdb_destination):  # noqa: N801 - dlt's destin
 
     @property
     def client_class(self) -> type[DuckDbClient]:
+        """The job client that dlt loads with."""
         return _SharedConnectionClient
 
 
