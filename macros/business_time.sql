@@ -18,17 +18,17 @@
 {%- endmacro %}
 
 {# The retailer's running week number of a business date; weeks start on Monday. #}
-{% macro business_week(business_date, first_week_starts_on=var('first_business_week_starts_on')) -%}
+{% macro business_week(business_date, first_week_start_date=var('first_business_week_start_date')) -%}
     cast(
-        floor({{ dbt.datediff("date '" ~ first_week_starts_on ~ "'", business_date, 'day') }} / 7)
+        floor({{ dbt.datediff("date '" ~ first_week_start_date ~ "'", business_date, 'day') }} / 7)
         + 1 as integer
     )
 {%- endmacro %}
 
 {# The Monday that a running week number starts on. #}
-{% macro business_week_starts_on(business_week, first_week_starts_on=var('first_business_week_starts_on')) -%}
+{% macro business_week_start_date(business_week, first_week_start_date=var('first_business_week_start_date')) -%}
     cast(
-        {{ dbt.dateadd('day', '7 * (' ~ business_week ~ ' - 1)', "date '" ~ first_week_starts_on ~ "'") }}
+        {{ dbt.dateadd('day', '7 * (' ~ business_week ~ ' - 1)', "date '" ~ first_week_start_date ~ "'") }}
         as date
     )
 {%- endmacro %}

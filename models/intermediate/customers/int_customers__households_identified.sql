@@ -1,6 +1,8 @@
 with transactions as (
 
-    select distinct household_id from {{ ref('stg_retail_db__transactions') }}
+    select distinct household_id
+    from {{ ref('stg_retail_db__transactions') }}
+    where household_id is not null
 
 ),
 

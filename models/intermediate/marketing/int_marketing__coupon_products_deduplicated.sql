@@ -4,7 +4,7 @@ with coupons as (
 
 ),
 
--- The source holds exact duplicates (test coupon_duplicates_are_known counts them).
+-- The source holds exact duplicates (test assert_sample_figures counts them).
 deduplicated as (
 
     select distinct

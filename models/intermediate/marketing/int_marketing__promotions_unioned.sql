@@ -8,8 +8,8 @@ with promotion_feed as (
 unioned as (
 
     select
-        product_id,
-        store_id,
+        coalesce(product_id, {{ var('unknown_key') }}) as product_id,
+        coalesce(store_id, {{ var('unknown_key') }}) as store_id,
         business_week,
         display_location,
         mailer_location,

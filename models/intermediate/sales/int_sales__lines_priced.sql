@@ -20,8 +20,8 @@ priced as (
     select
         basket_id,
         product_id,
-        household_id,
-        store_id,
+        coalesce(household_id, {{ var('unknown_key') }}) as household_id,
+        coalesce(store_id, {{ var('unknown_key') }}) as store_id,
         quantity,
         source_week,
         business_date,

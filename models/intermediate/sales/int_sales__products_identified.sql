@@ -29,9 +29,13 @@ identified as (
     union distinct
     select product_id from transactions
     union distinct
-    select product_id from coupons
+    select product_id
+    from coupons
+    where product_id is not null
     union distinct
-    select product_id from promotions
+    select product_id
+    from promotions
+    where product_id is not null
 
 ),
 

@@ -16,13 +16,16 @@ selling as (
         store_id,
         min(business_date) as first_sale_date
     from lines
+    where store_id <> {{ var('unknown_key') }}
     group by store_id
 
 ),
 
 promoting as (
 
-    select distinct store_id from promotions
+    select distinct store_id
+    from promotions
+    where store_id is not null
 
 ),
 

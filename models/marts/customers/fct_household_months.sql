@@ -1,15 +1,63 @@
 -- Grain: one row a household and calendar month, from the month of its first purchase to the
 -- month of the latest sale, whether it shopped in the month or not.
--- Sales and visits add up over households and months; days_since_last_visit does not.
-with spine as (
+-- Sales and visit_count add up over households and months; days_since_last_visit does not.
+-- Sales of no known household are not here: nobody can come back.
+with baskets as (
 
-    select * from {{ ref('int_customers__household_months_spined') }}
+    select *
+    from {{ ref('fct_baskets') }}
+    where household_id <> {{ var('unknown_key') }}
 
 ),
 
-baskets as (
+dates as (
 
-    select * from {{ ref('fct_baskets') }}
+    select * from {{ ref('dim_dates') }}
+
+),
+
+first_purchases as (
+
+    select
+        household_id,
+        min(business_date) as first_purchase_date
+    from baskets
+    group by household_id
+
+),
+
+latest as (
+
+    select max(business_date) as latest_business_date
+    from baskets
+
+),
+
+months as (
+
+    select
+        month_start_date,
+        max(business_date) as month_ends_on
+    from dates
+    where not is_unknown
+    group by month_start_date
+
+),
+
+spine as (
+
+    select
+        first_purchases.household_id,
+        first_purchases.first_purchase_date,
+        months.month_start_date,
+        -- The latest month is seen only as far as the data goes.
+        least(months.month_ends_on, latest.latest_business_date) as observed_until_date
+    from first_purchases
+    cross join latest
+    inner join months
+        on
+            first_purchases.first_purchase_date <= months.month_ends_on
+            and months.month_start_date <= latest.latest_business_date
 
 ),
 
@@ -17,8 +65,8 @@ monthly as (
 
     select
         household_id,
-        cast({{ dbt.date_trunc('month', 'business_date') }} as date) as month_starts_on,
-        count(*) as visits,
+        cast({{ dbt.date_trunc('month', 'business_date') }} as date) as month_start_date,
+        count(*) as visit_count,
         sum(net_sales_usd) as net_sales_usd,
         max(business_date) as last_visit_date
     from baskets
@@ -30,21 +78,21 @@ joined as (
 
     select
         spine.household_id,
-        spine.month_starts_on,
+        spine.month_start_date,
         spine.observed_until_date,
         spine.first_purchase_date,
-        coalesce(monthly.visits, 0) as visits,
+        coalesce(monthly.visit_count, 0) as visit_count,
         coalesce(monthly.net_sales_usd, 0) as net_sales_usd,
         max(monthly.last_visit_date) over (
             partition by spine.household_id
-            order by spine.month_starts_on
+            order by spine.month_start_date
             rows between unbounded preceding and current row
         ) as last_visit_date
     from spine
     left join monthly
         on
             spine.household_id = monthly.household_id
-            and spine.month_starts_on = monthly.month_starts_on
+            and spine.month_start_date = monthly.month_start_date
 
 ),
 
@@ -52,17 +100,17 @@ final as (
 
     select
         household_id,
-        month_starts_on,
-        visits,
+        month_start_date,
+        visit_count,
         {{ usd('net_sales_usd') }} as net_sales_usd,
         last_visit_date,
         cast({{ dbt.datediff('last_visit_date', 'observed_until_date', 'day') }} as integer) as days_since_last_visit,
-        visits > 0 as is_active,
-        month_starts_on = cast({{ dbt.date_trunc('month', 'first_purchase_date') }} as date) as is_new,
+        visit_count > 0 as is_active,
+        month_start_date = cast({{ dbt.date_trunc('month', 'first_purchase_date') }} as date) as is_new,
         -- Months of a household follow each other without a gap, so the row before is last month.
-        visits > 0
+        visit_count > 0
         and coalesce(
-            lag(visits) over (partition by household_id order by month_starts_on), 0
+            lag(visit_count) over (partition by household_id order by month_start_date), 0
         ) > 0 as is_retained
     from joined
 

@@ -26,8 +26,8 @@ described as (
     select
         business_date,
         {{ business_week('business_date') }} as business_week,
-        cast({{ dbt.date_trunc('month', 'business_date') }} as date) as month_starts_on,
-        cast({{ dbt.date_trunc('quarter', 'business_date') }} as date) as quarter_starts_on,
+        cast({{ dbt.date_trunc('month', 'business_date') }} as date) as month_start_date,
+        cast({{ dbt.date_trunc('quarter', 'business_date') }} as date) as quarter_start_date,
         cast(extract(year from business_date) as integer) as calendar_year,
         cast(extract(month from business_date) as integer) as month_of_year,
         cast(extract(day from business_date) as integer) as day_of_month
@@ -39,7 +39,7 @@ weeks as (
 
     select
         *,
-        {{ business_week_starts_on('business_week') }} as week_starts_on
+        {{ business_week_start_date('business_week') }} as week_start_date
     from described
 
 ),
@@ -48,7 +48,7 @@ weekdays as (
 
     select
         *,
-        cast({{ dbt.datediff('week_starts_on', 'business_date', 'day') }} + 1 as integer) as iso_day_of_week
+        cast({{ dbt.datediff('week_start_date', 'business_date', 'day') }} + 1 as integer) as iso_day_of_week
     from weeks
 
 ),
@@ -58,9 +58,9 @@ known as (
     select
         business_date,
         business_week,
-        week_starts_on,
-        month_starts_on,
-        quarter_starts_on,
+        week_start_date,
+        month_start_date,
+        quarter_start_date,
         calendar_year,
         month_of_year,
         day_of_month,
@@ -76,9 +76,9 @@ unknown as (
     select
         date '1900-01-01' as business_date,
         cast(null as integer) as business_week,
-        cast(null as date) as week_starts_on,
-        cast(null as date) as month_starts_on,
-        cast(null as date) as quarter_starts_on,
+        cast(null as date) as week_start_date,
+        cast(null as date) as month_start_date,
+        cast(null as date) as quarter_start_date,
         cast(null as integer) as calendar_year,
         cast(null as integer) as month_of_year,
         cast(null as integer) as day_of_month,
