@@ -20,7 +20,7 @@
 {# The retailer's running week number of a business date; weeks start on Monday. #}
 {% macro business_week(business_date, first_week_start_date=var('first_business_week_start_date')) -%}
     cast(
-        floor({{ dbt.datediff("date '" ~ first_week_start_date ~ "'", business_date, 'day') }} / 7)
+        floor({{ days_between("date '" ~ first_week_start_date ~ "'", business_date) }} / 7)
         + 1 as integer
     )
 {%- endmacro %}

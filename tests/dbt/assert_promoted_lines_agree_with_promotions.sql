@@ -2,6 +2,8 @@
 -- is a line that says otherwise: promotions arrived after the line was built and the incremental
 -- build missed them. Build again with `dbt build --full-refresh --select fct_sales_lines+`; if
 -- the row stays, the join in fct_sales_lines is wrong.
+{{ config(group='marketing') }}
+
 with promoted as (
 
     select distinct

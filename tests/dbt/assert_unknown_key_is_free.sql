@@ -10,16 +10,13 @@
     'stg_retail_db__coupons': ['coupon_upc', 'campaign_id', 'product_id'],
     'stg_retail_db__coupon_redemptions': ['household_id', 'coupon_upc', 'campaign_id'],
     'stg_promotion_feed__promotions': ['product_id', 'store_id'],
-} -%}
-{%- for model, columns in keys.items() %}
-select
-    '{{ model }}' as model_name,
-    count(*) as row_count
-from {{ ref(model) }}
-where
-    {% for column in columns -%}
-    {{ column }} = {{ var('unknown_key') }}{{ ' or ' if not loop.last }}
-    {%- endfor %}
-having count(*) > 0
-{{ 'union all' if not loop.last }}
-{%- endfor %}
+} %}
+{% for model, columns in keys.items() %}
+    select
+        '{{ model }}' as model_name,
+        count(*) as row_count
+    from {{ ref(model) }}
+    where {{ var('unknown_key') }} in ({{ columns | join(', ') }})
+    having count(*) > 0
+    {{ 'union all' if not loop.last }}
+{% endfor %}

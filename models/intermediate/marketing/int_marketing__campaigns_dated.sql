@@ -11,7 +11,7 @@ dated as (
         campaign_type,
         start_date,
         end_date,
-        cast({{ dbt.datediff('start_date', 'end_date', 'day') }} + 1 as integer) as duration_days
+        {{ days_between('start_date', 'end_date') }} + 1 as duration_days
     from campaigns
 
 )

@@ -35,12 +35,21 @@ dates_in_data as (
 
 ),
 
+years_in_data as (
+
+    select
+        {{ dbt.date_trunc('year', 'min(first_date)') }} as first_year,
+        {{ dbt.date_trunc('year', 'max(last_date)') }} as last_year
+    from dates_in_data
+
+),
+
 whole_years as (
 
     select
-        cast({{ dbt.date_trunc('year', 'min(first_date)') }} as date) as first_day,
-        cast({{ dbt.dateadd('day', -1, dbt.dateadd('year', 1, dbt.date_trunc('year', 'max(last_date)'))) }} as date) as last_day
-    from dates_in_data
+        cast(first_year as date) as first_day,
+        cast({{ dbt.dateadd('day', -1, dbt.dateadd('year', 1, 'last_year')) }} as date) as last_day
+    from years_in_data
 
 )
 

@@ -37,7 +37,7 @@ months as (
 
     select
         month_start_date,
-        max(business_date) as month_ends_on
+        max(business_date) as month_end_date
     from dates
     where not is_unknown
     group by month_start_date
@@ -51,13 +51,13 @@ spine as (
         first_purchases.first_purchase_date,
         months.month_start_date,
         -- The latest month is seen only as far as the data goes.
-        least(months.month_ends_on, latest.latest_business_date) as observed_until_date
+        least(months.month_end_date, latest.latest_business_date) as observed_until_date
     from first_purchases
     cross join latest
     inner join months
         on
-            first_purchases.first_purchase_date <= months.month_ends_on
-            and months.month_start_date <= latest.latest_business_date
+            first_purchases.first_purchase_date <= months.month_end_date
+            and latest.latest_business_date >= months.month_start_date
 
 ),
 
@@ -104,7 +104,7 @@ final as (
         visit_count,
         {{ usd('net_sales_usd') }} as net_sales_usd,
         last_visit_date,
-        cast({{ dbt.datediff('last_visit_date', 'observed_until_date', 'day') }} as integer) as days_since_last_visit,
+        {{ days_between('last_visit_date', 'observed_until_date') }} as days_since_last_visit,
         visit_count > 0 as is_active,
         month_start_date = cast({{ dbt.date_trunc('month', 'first_purchase_date') }} as date) as is_new,
         -- Months of a household follow each other without a gap, so the row before is last month.

@@ -14,10 +14,14 @@ days as (
 
 spine as (
 
-    select cast({{ dbt.dateadd('day', 'days.generated_number - 1', 'bounds.first_day') }} as date) as business_date
+    select
+        cast(
+            {{ dbt.dateadd('day', 'days.generated_number - 1', 'bounds.first_day') }}
+            as date
+        ) as business_date
     from days
     cross join bounds
-    where days.generated_number <= {{ dbt.datediff('bounds.first_day', 'bounds.last_day', 'day') }} + 1
+    where days.generated_number <= {{ days_between('bounds.first_day', 'bounds.last_day') }} + 1
 
 ),
 
@@ -48,7 +52,7 @@ weekdays as (
 
     select
         *,
-        cast({{ dbt.datediff('week_start_date', 'business_date', 'day') }} + 1 as integer) as iso_day_of_week
+        {{ days_between('week_start_date', 'business_date') }} + 1 as iso_day_of_week
     from weeks
 
 ),
