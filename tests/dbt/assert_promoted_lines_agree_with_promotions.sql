@@ -4,27 +4,31 @@
 -- the row stays, the join in fct_sales_lines is wrong.
 {{ config(group='marketing') }}
 
-with promoted as (
+with lines as (
 
-    select distinct
-        product_id,
-        store_id,
-        business_week
-    from {{ ref('int_marketing__promotions_unioned') }}
+    select * from {{ ref('fct_sales_lines') }}
 
 ),
 
-lines as (
+-- From the lines, of which there are fewer than promotions.
+promoted_lines as (
 
-    select * from {{ ref('fct_sales_lines') }}
+    select distinct
+        lines.basket_id,
+        lines.product_id
+    from {{ ref('int_marketing__promotions_unioned') }} as promotions
+    inner join lines
+        on
+            promotions.product_id = lines.product_id
+            and promotions.store_id = lines.store_id
+            and promotions.business_week = lines.business_week
 
 )
 
 select lines.*
 from lines
-left join promoted
+left join promoted_lines
     on
-        lines.product_id = promoted.product_id
-        and lines.store_id = promoted.store_id
-        and lines.business_week = promoted.business_week
-where lines.is_promoted <> (promoted.product_id is not null)
+        lines.basket_id = promoted_lines.basket_id
+        and lines.product_id = promoted_lines.product_id
+where lines.is_promoted <> (promoted_lines.basket_id is not null)

@@ -2,17 +2,23 @@
 -- month of the latest sale, whether it shopped in the month or not.
 -- Sales and visit_count add up over households and months; days_since_last_visit does not.
 -- Sales of no known household are not here: nobody can come back.
-with baskets as (
+with all_baskets as (
 
-    select *
-    from {{ ref('fct_baskets') }}
-    where household_id <> {{ var('unknown_key') }}
+    select * from {{ ref('fct_baskets') }}
 
 ),
 
 dates as (
 
     select * from {{ ref('dim_dates') }}
+
+),
+
+baskets as (
+
+    select *
+    from all_baskets
+    where household_id <> {{ var('unknown_key') }}
 
 ),
 
@@ -26,10 +32,11 @@ first_purchases as (
 
 ),
 
+-- Sales of no known household, too, show how far the data goes.
 latest as (
 
     select max(business_date) as latest_business_date
-    from baskets
+    from all_baskets
 
 ),
 

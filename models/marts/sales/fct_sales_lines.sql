@@ -103,18 +103,20 @@ lines_to_build as (
 
 ),
 
+-- The range of weeks, not their list: engines skip the parts of the table outside it.
 promotions_of_lines as (
 
     select
-        promotions.product_id,
-        promotions.store_id,
-        promotions.business_week,
-        promotions.load_id
+        product_id,
+        store_id,
+        business_week,
+        load_id
     from promotions
+    {% if is_incremental() -%}
     where
-        promotions.business_week in (
-            select lines_to_build.business_week from lines_to_build
-        )
+        business_week >= (select min(lines_to_build.business_week) from lines_to_build)
+        and business_week <= (select max(lines_to_build.business_week) from lines_to_build)
+    {%- endif %}
 
 ),
 
