@@ -1,0 +1,160 @@
+"""Whatever the project defines is described, down to columns and the arguments of macros."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+import yaml
+from dbt_project import ROOT, DbtProject
+
+
+@pytest.fixture(scope="module")
+def manifest(built: DbtProject) -> dict:
+    return json.loads((built.folder / "target" / "manifest.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def catalog(built: DbtProject) -> dict:
+    return json.loads((built.folder / "target" / "catalog.json").read_text())
+
+
+def undescribed(manifest: dict, catalog: dict) -> Iterator[str]:
+    """Name everything that has no description."""
+    for unique_id, node in {**manifest["nodes"], **manifest["sources"]}.items():
+        if node["resource_type"] == "test":
+            if node.get("test_metadata") is None and not node["description"].strip():
+                yield unique_id
+            continue
+        if not node["description"].strip():
+            yield unique_id
+        if node["resource_type"] == "source" and not node["source_description"].strip():
+            yield f"source {node['source_name']}"
+        found = {**catalog["nodes"], **catalog["sources"]}.get(unique_id)
+        if found is None:
+            yield f"{unique_id}: is not in the warehouse"
+            continue
+        for column in found["columns"]:
+            described = node["columns"].get(column, {}).get("description", "")
+            if not described.strip():
+                yield f"{unique_id}.{column}"
+        for column in node["columns"].keys() - found["columns"].keys():
+            yield f"{unique_id}.{column}: is described, but does not exist"
+    for unique_id, unit_test in manifest["unit_tests"].items():
+        if not unit_test["description"].strip():
+            yield unique_id
+    for name, group in manifest["groups"].items():
+        if not group.get("description", "").strip():
+            yield name
+    for unique_id, macro in manifest["macros"].items():
+        if macro["package_name"] == "tally":
+            if not macro["description"].strip():
+                yield unique_id
+            yield from undescribed_arguments(unique_id, macro)
+
+
+def undescribed_arguments(unique_id: str, macro: dict) -> Iterator[str]:
+    """Hold a macro's signature against its description; dbt fills in nothing of the two."""
+    (signature,) = re.search(
+        r"{%-?\s*(?:macro|test)\s+\w+\((.*?)\)\s*-?%}", macro["macro_sql"], re.DOTALL
+    ).groups()
+    outside_calls = re.sub(r"\([^()]*\)", "", signature)
+    arguments = [part.split("=")[0].strip() for part in outside_calls.split(",") if part.strip()]
+    described = {
+        argument["name"]: (argument.get("description") or "").strip()
+        for argument in macro["arguments"]
+    }
+    for argument in arguments:
+        if not described.get(argument):
+            yield f"{unique_id}({argument})"
+    for argument in described.keys() - set(arguments):
+        yield f"{unique_id}({argument}): is described, but does not exist"
+
+
+def test_everything_is_described(manifest: dict, catalog: dict) -> None:
+    assert list(undescribed(manifest, catalog)) == []
+
+
+@pytest.mark.parametrize(
+    ("collection", "unique_id", "strip", "missing"),
+    [
+        ("nodes", "model.tally.dim_stores", "node", "model.tally.dim_stores"),
+        ("nodes", "model.tally.dim_stores", "store_id", "model.tally.dim_stores.store_id"),
+        ("nodes", "seed.tally.age_bands", "band_order", "seed.tally.age_bands.band_order"),
+        ("nodes", "snapshot.tally.snap_products", "node", "snapshot.tally.snap_products"),
+        (
+            "sources",
+            "source.tally.retail_db.transactions",
+            "week",
+            "source.tally.retail_db.transactions.week",
+        ),
+        ("macros", "macro.tally.usd", "node", "macro.tally.usd"),
+        ("macros", "macro.tally.usd", "amount", "macro.tally.usd(amount)"),
+        (
+            "macros",
+            "macro.tally.test_accepted_range",
+            "max_value",
+            "macro.tally.test_accepted_range(max_value)",
+        ),
+    ],
+)
+def test_a_gap_is_named(
+    manifest: dict, catalog: dict, collection: str, unique_id: str, strip: str, missing: str
+) -> None:
+    broken = json.loads(json.dumps(manifest))
+    node = broken[collection][unique_id]
+    if strip == "node":
+        node["description"] = " "
+    elif collection == "macros":
+        node["arguments"] = [item for item in node["arguments"] if item["name"] != strip]
+    else:
+        node["columns"][strip]["description"] = ""
+    assert list(undescribed(broken, catalog)) == [missing]
+
+
+def test_every_mart_has_a_grain_a_contract_a_group_and_a_tested_key(manifest: dict) -> None:
+    tested = {
+        node["attached_node"]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "test"
+        and (node.get("test_metadata") or {}).get("name")
+        in ("unique", "unique_combination_of_columns")
+    }
+    marts = [node for node in manifest["nodes"].values() if node.get("schema") == "marts"]
+    assert marts
+    for node in marts:
+        assert node["description"].startswith("One row a"), node["name"]
+        assert node["contract"]["enforced"], node["name"]
+        assert node["group"] and node["access"] == "public", node["name"]
+        assert node["unique_id"] in tested, node["name"]
+
+
+def layer(unique_id: str, nodes: dict) -> str:
+    kind = unique_id.split(".")[0]
+    return nodes[unique_id]["fqn"][1] if kind == "model" else kind
+
+
+def test_layers_are_read_in_one_direction(manifest: dict) -> None:
+    may_read = {
+        "staging": {"source"},
+        "intermediate": {"staging", "intermediate", "seed"},
+        "marts": {"intermediate", "marts", "seed", "snapshot"},
+        "snapshot": {"staging"},
+    }
+    nodes = manifest["nodes"]
+    for node in nodes.values():
+        if node["resource_type"] not in ("model", "snapshot"):
+            continue
+        for parent in node["depends_on"]["nodes"]:
+            assert layer(parent, nodes) in may_read[layer(node["unique_id"], nodes)], (
+                f"{node['name']} reads {parent}"
+            )
+
+
+def test_variables_are_explained() -> None:
+    lines = (ROOT / "dbt_project.yml").read_text().splitlines()
+    for name in yaml.safe_load("\n".join(lines))["vars"]:
+        (at,) = [i for i, line in enumerate(lines) if line.startswith(f"  {name}:")]
+        assert lines[at - 1].strip().startswith("#"), name
