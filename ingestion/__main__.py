@@ -29,7 +29,9 @@ class _Parser(argparse.ArgumentParser):
 
 def _date(text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        if (day := date.fromisoformat(text)) == date.max:
+            raise ValueError("there is no day after it")
+        return day
     except ValueError:
         raise argparse.ArgumentTypeError(
             f"expected a date like 2017-06-30, found '{text}'"
@@ -117,6 +119,9 @@ def main() -> int:
     except LoadError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted: nothing was loaded; load again to go on", file=sys.stderr)
+        return 130
     print(report(loaded, arguments.dry_run))
     return 0
 

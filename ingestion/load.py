@@ -24,11 +24,15 @@ import pyarrow as pa
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from ingestion.errors import LoadError
-from ingestion.sample import ControlTotals, Sample
+from ingestion.sample import ControlTotals, Sample, column_types
 from ingestion.tables import Table
 from ingestion.warehouse import open_warehouse, shared_connection_duckdb, transaction
 
 CONTROL_TOTALS = "load_control_totals"
+
+# A table that is replaced by less than this share of its rows is taken for a failed delivery.
+# A choice, not a measurement: campaigns and their coupons only ever grow in the sample.
+LEAST_SHARE_KEPT = 0.5
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,8 @@ def load(
         tables: Declarations of the tables to load.
         source: Reads them.
         warehouse: The DuckDB file; created when missing.
-        full_refresh: Drop these tables and their cursors, and load them whole.
+        full_refresh: Drop these tables and their cursors, and load them whole, whatever the
+            warehouse holds.
         dry_run: Count at the source and read what would be written, but write nothing.
 
     Returns:
@@ -84,7 +89,11 @@ def load(
             rows; nothing of the load is in the warehouse.
     """
     _say(f"Counting {len(tables)} tables at the source")
-    counted = [_count(table, source) for table in tables]
+    undeclared = [_undeclared_columns(table, source) for table in tables]
+    counted = [
+        _Counted(table, source.control_totals(table), columns)
+        for table, columns in zip(tables, undeclared, strict=True)
+    ]
     if dry_run and not warehouse.exists():
         return [
             LoadedTable(
@@ -92,37 +101,37 @@ def load(
             )
             for item in counted
         ]
-    connection = open_warehouse(warehouse)
-    try:
+    with open_warehouse(warehouse) as connection, _working_folder(warehouse) as folder:
         if not full_refresh:
             for item in counted:
+                _refuse_other_columns(connection, item.table)
                 _refuse_going_back(connection, item)
-        with _working_folder(warehouse) as folder:
-            loads = [
-                _Load(name, counted, source, connection, folder, full_refresh)
-                for name in dict.fromkeys(table.source for table in tables)
-            ]
-            for part in loads:
-                _say(f"Extracting what is new from {part.source_name}")
-                part.extract()
-            if not dry_run:
-                with transaction(connection):
-                    for part in loads:
-                        _say(f"Loading {part.source_name}: {sum(part.written.values()):,} rows")
-                        part.load()
-            written = {name: rows for part in loads for name, rows in part.written.items()}
+        parts = {
+            name: _Load(name, counted, source, connection, folder, full_refresh)
+            for name in dict.fromkeys(table.source for table in tables)
+        }
+        for name, part in parts.items():
+            _say(f"Extracting what is new from {name}")
+            part.extract()
+        if not dry_run:
+            with transaction(connection):
+                for name, part in parts.items():
+                    _say(f"Loading {name}: {sum(part.written.values()):,} rows")
+                    part.load()
+            for name in parts:
+                # The copies that dlt merges from. (Its own `load.truncate_staging_dataset` makes
+                # later refreshes fail; DuckDB drops no table in the transaction that wrote it.)
+                connection.execute(f'drop schema if exists "raw_{name}_staging" cascade')
         return [
             LoadedTable(
                 table=item.table,
                 at_source=item.totals.row_count,
-                written=written.get(item.table.name, 0),
+                written=parts[item.table.source].written[item.table.name],
                 in_warehouse=_row_count(connection, item.table),
                 undeclared=item.undeclared,
             )
             for item in counted
         ]
-    finally:
-        connection.close()
 
 
 class _Load:
@@ -137,7 +146,7 @@ class _Load:
         folder: Path,
         full_refresh: bool,
     ):
-        self.source_name = source_name
+        self._source_name = source_name
         self._counted = [item for item in counted if item.table.source == source_name]
         self._source = source
         self._connection = connection
@@ -151,45 +160,67 @@ class _Load:
             progress=dlt.progress.tqdm() if sys.stderr.isatty() else None,
         )
         # The working folder is empty: cursors and schemas come from the warehouse.
-        self._pipeline.sync_destination()
+        with _explained(source_name):
+            self._pipeline.sync_destination()
 
     def extract(self) -> None:
         """Read what is new into Parquet files; the warehouse is only read."""
 
-        @dlt.source(name=self.source_name)
+        @dlt.source(name=self._source_name)
         def declared_tables() -> Iterator[object]:
             for item in self._counted:
-                yield self._resource(item.table)
+                if self._full_refresh or not self._is_unchanged(item.table):
+                    yield self._resource(item.table)
             yield self._control_totals()
 
-        try:
+        with _explained(self._source_name):
             self._pipeline.extract(
                 declared_tables(),
                 loader_file_format="parquet",
                 refresh="drop_resources" if self._full_refresh else None,
             )
             self._pipeline.normalize()
-        except PipelineStepFailed as error:
-            raise _load_error(error, self.source_name) from error
         metrics = self._pipeline.last_trace.last_normalize_info.row_counts
         self.written = {item.table.name: metrics.get(item.table.name, 0) for item in self._counted}
 
     def load(self) -> None:
         """Let dlt load the extracted files; the caller holds the transaction."""
-        try:
+        totals = _relation(self._source_name, CONTROL_TOTALS)
+        earlier = None
+        if self._full_refresh and _exists(self._connection, self._source_name, CONTROL_TOTALS):
+            # dlt drops this table with those to refresh; what was counted before is history.
+            earlier = self._connection.execute(f"from {totals}").to_arrow_table()
+        with _explained(self._source_name):
             self._pipeline.load()
-        except PipelineStepFailed as error:
-            raise _load_error(error, self.source_name) from error
+        if earlier is not None:
+            self._connection.register("earlier_totals", earlier)
+            self._connection.execute(f"insert into {totals} by name from earlier_totals")
+            self._connection.unregister("earlier_totals")
+
+    def _is_unchanged(self, table: Table) -> bool:
+        """Whether a table to replace has in the warehouse exactly the rows of the source.
+
+        It is left alone then: replaced, its rows would get a new load id, and everything that
+        depends on them would be built again.
+        """
+        if table.mode != "replace" or not _exists(self._connection, table.source, table.name):
+            return False
+        rows = pa.concat_tables(self._source.batches(table))
+        if rows.num_rows != _row_count(self._connection, table):
+            return False
+        columns = ", ".join(f'"{column}"' for column in table.columns)
+        with self._connection.cursor() as cursor:
+            cursor.register("source_rows", rows)
+            (differing,) = cursor.execute(
+                f"select count(*) from (select {columns} from source_rows"
+                f" except all select {columns} from {_relation(table.source, table.name)})"
+            ).fetchone()
+        return differing == 0
 
     def _resource(self, table: Table) -> object:
-        first_load = not _exists(self._connection, table)
-        if self._full_refresh:
-            mode = "replace"
-        elif first_load and table.mode == "merge":
-            # Nothing to merge with: the rows go straight in, without a staging copy.
-            mode = "append"
-        else:
-            mode = table.mode
+        is_new = self._full_refresh or not _exists(self._connection, table.source, table.name)
+        # With nothing to merge with, the rows go straight in, without a staging copy.
+        mode = "append" if is_new and table.mode == "merge" else table.mode
         hints = {
             "name": table.name,
             "columns": {
@@ -205,7 +236,7 @@ class _Load:
         if table.cursor is None:
 
             def rows() -> Iterator[object]:
-                yield from self._batches(table, first_load)
+                yield from self._batches(table)
 
             resource = dlt.resource(rows, **hints)
         else:
@@ -220,7 +251,7 @@ class _Load:
             )
 
             def new_rows(cursor=last_value) -> Iterator[object]:
-                yield from self._batches(table, first_load, cursor.last_value, after)
+                yield from self._batches(table, cursor.last_value, after)
 
             resource = dlt.resource(new_rows, **hints)
 
@@ -228,16 +259,10 @@ class _Load:
             resource.add_map(lambda batch: _changed_rows(self._connection, table, batch))
         return resource
 
-    def _batches(
-        self, table: Table, first_load: bool, start: object = None, after: bool = False
-    ) -> Iterator[object]:
-        empty = True
+    def _batches(self, table: Table, start: object = None, after: bool = False) -> Iterator[object]:
+        # An empty batch counts: the models need the table even while the source has no row of it.
         for batch in self._source.batches(table, start, after):
-            empty = False
             yield _with_required_key(batch, table)
-        if empty and first_load:
-            # The models need the table even while the source has no row of it.
-            yield dlt.mark.materialize_table_schema()
 
     def _control_totals(self) -> object:
         counted_at = datetime.now(UTC)
@@ -260,8 +285,8 @@ def _say(step: str) -> None:
     print(step, file=sys.stderr, flush=True)
 
 
-def _count(table: Table, source: Sample) -> _Counted:
-    """Hold the source's table against its declaration, and count it."""
+def _undeclared_columns(table: Table, source: Sample) -> tuple[str, ...]:
+    """Hold the source's columns against the declaration; give those that it does not know."""
     found = source.columns(table)
     for name, data_type in table.columns.items():
         if found.get(name) != data_type:
@@ -270,39 +295,48 @@ def _count(table: Table, source: Sample) -> _Counted:
                 f" {found.get(name, 'no such column')}; restore it at the source, or change"
                 " ingestion/tables.py and the models that read it"
             )
-    undeclared = [
+    return tuple(
         name for name in found if name not in table.columns and name not in table.excluded_columns
-    ]
-    return _Counted(table, source.control_totals(table), tuple(undeclared))
+    )
+
+
+def _refuse_other_columns(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+    """Refuse a declaration that has changed: the rows loaded before know nothing of it."""
+    if not _exists(connection, table.source, table.name):
+        return
+    held = column_types(connection.sql(f"from {_relation(table.source, table.name)} limit 0"))
+    for name in {**held, **table.columns}:
+        declared, found = table.columns.get(name), held.get(name)
+        if declared != found and not name.startswith("_dlt_"):
+            raise LoadError(
+                f"table {table.source}.{table.name}: column {name}: expected"
+                f" {declared or 'no such column'} in the warehouse, as ingestion/tables.py says,"
+                f" found {found or 'no such column'}; load the table whole with"
+                f" --table {table.name} --full-refresh"
+            )
 
 
 def _refuse_going_back(connection: duckdb.DuckDBPyConnection, item: _Counted) -> None:
-    """Refuse a source that has lost rows: its table is emptied, or ends before the warehouse's."""
+    """Refuse a source that has lost rows, or that ends before the warehouse does."""
     table, totals = item.table, item.totals
-    if not _exists(connection, table):
-        return
     held = _row_count(connection, table)
-    if held and not totals.row_count:
+    least = max(1, held * LEAST_SHARE_KEPT) if table.mode == "replace" else 1
+    if held and totals.row_count < least:
         raise LoadError(
-            f"table {table.source}.{table.name}: expected rows (the warehouse holds {held}),"
-            " found none at the source; load with --full-refresh if it is truly empty"
+            f"table {table.source}.{table.name}: expected about the {held} rows that the warehouse"
+            f" holds, found {totals.row_count} at the source; load with --full-refresh if that is"
+            " all there is"
         )
     if table.cursor and held:
         (greatest,) = connection.execute(
-            f'select max("{table.cursor}") from {_relation(table)}'
+            f'select max("{table.cursor}") from {_relation(table.source, table.name)}'
         ).fetchone()
-        greatest = greatest.isoformat() if isinstance(greatest, date) else str(greatest)
-        if _sort_key(totals.cursor_max) < _sort_key(greatest):
+        if totals.cursor_max < greatest:
             raise LoadError(
                 f"table {table.source}.{table.name}: expected {table.cursor} to reach at least"
                 f" {greatest}, which the warehouse holds, found {totals.cursor_max} at the"
                 " source; load with --full-refresh to go back to an earlier day"
             )
-
-
-def _sort_key(value: str) -> tuple[int, str]:
-    """Order cursors as text: ISO timestamps as they are, whole numbers by their length first."""
-    return (len(value), value) if value.isdigit() else (0, value)
 
 
 def _with_required_key(batch: pa.Table, table: Table) -> pa.Table:
@@ -324,10 +358,11 @@ def _changed_rows(
     same = " and ".join(
         f'batch."{column}" is not distinct from held."{column}"' for column in table.columns
     )
+    held = _relation(table.source, table.name)
     with connection.cursor() as cursor:
         cursor.register("batch", batch)
         changed = cursor.execute(
-            f"select batch.* from batch anti join {_relation(table)} as held on {same}"
+            f"select batch.* from batch anti join {held} as held on {same}"
         ).to_arrow_table()
     return _with_required_key(changed, table) if changed.num_rows else None
 
@@ -336,6 +371,8 @@ def _control_rows(item: _Counted, counted_at: datetime) -> Iterator[dict[str, ob
     """Give the control totals of one table as rows of `load_control_totals`."""
 
     def row(measure: str, column: str | None, value: object) -> dict[str, object]:
+        if isinstance(value, date):
+            value = value.isoformat()
         return {
             "table_name": item.table.name,
             "measure": measure,
@@ -353,34 +390,43 @@ def _control_rows(item: _Counted, counted_at: datetime) -> Iterator[dict[str, ob
         yield row("cursor_max", item.table.cursor, totals.cursor_max)
 
 
-def _relation(table: Table) -> str:
-    return f'"raw_{table.source}"."{table.name}"'
+def _relation(source_name: str, name: str) -> str:
+    return f'"raw_{source_name}"."{name}"'
 
 
-def _exists(connection: duckdb.DuckDBPyConnection, table: Table) -> bool:
+def _exists(connection: duckdb.DuckDBPyConnection, source_name: str, name: str) -> bool:
     (tables,) = connection.execute(
         "select count(*) from information_schema.tables where table_schema = ? and table_name = ?",
-        [f"raw_{table.source}", table.name],
+        [f"raw_{source_name}", name],
     ).fetchone()
     return tables > 0
 
 
 def _row_count(connection: duckdb.DuckDBPyConnection, table: Table) -> int:
-    if not _exists(connection, table):
+    if not _exists(connection, table.source, table.name):
         return 0
-    (rows,) = connection.execute(f"select count(*) from {_relation(table)}").fetchone()
+    (rows,) = connection.execute(
+        f"select count(*) from {_relation(table.source, table.name)}"
+    ).fetchone()
     return rows
 
 
-def _load_error(error: PipelineStepFailed, source_name: str) -> LoadError:
-    """Say in one line which table failed and why, from dlt's chain of exceptions."""
-    cause: BaseException = error
-    while (inner := cause.__cause__ or cause.__context__) is not None:
-        cause = inner
-    if isinstance(cause, LoadError):
-        return cause
-    reason = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
-    return LoadError(f"{source_name}: the load failed in dlt's step {error.step}: {reason}")
+@contextmanager
+def _explained(source_name: str) -> Iterator[None]:
+    """Say in one line why a step of dlt's failed, from its chain of exceptions."""
+    try:
+        yield
+    except PipelineStepFailed as error:
+        cause: BaseException = error
+        while not isinstance(cause, LoadError) and (inner := cause.__cause__ or cause.__context__):
+            cause = inner
+        if isinstance(cause, LoadError):
+            raise cause from error
+        reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]
+        raise LoadError(
+            f"{source_name}: expected dlt's step {error.step} to pass, found: {reason};"
+            " nothing was loaded: mend the cause and load again"
+        ) from error
 
 
 @contextmanager

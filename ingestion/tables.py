@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
+NUMBERS = ("bigint", "double", "decimal")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
@@ -24,12 +26,13 @@ class Table:
             missing or of another type refuses the load; one that is not declared here is
             reported and left out.
         mode: `merge` replaces rows by primary key and adds new ones, `append` adds rows that
-            lie after the cursor, `replace` takes the table over as a whole.
+            lie after the cursor, `replace` takes the table over as a whole when a row of it
+            has changed.
         primary_key: Columns that identify a row; verified at the source before each load.
         cursor: Column that grows with time. With it, a load reads only what lies after the
-            greatest value loaded before.
+            greatest value loaded before. Never null.
         lookback: How far before that value a load reads again, for rows that arrive late.
-            `merge` only.
+            `merge` with a timestamp as cursor only.
         amounts: Columns whose sums are control totals.
         excluded_columns: Columns that are at the source, known, and left there on purpose.
     """
@@ -53,8 +56,14 @@ class Table:
             raise ValueError(f"{self.name}: mode merge needs a primary key")
         if self.mode == "append" and not self.cursor:
             raise ValueError(f"{self.name}: mode append needs a cursor")
-        if self.lookback and not (self.cursor and self.mode == "merge"):
-            raise ValueError(f"{self.name}: a look-back needs a cursor and mode merge")
+        if self.mode == "replace" and self.cursor:
+            raise ValueError(f"{self.name}: mode replace takes no cursor, it reads the whole table")
+        if self.lookback and not (
+            self.mode == "merge" and self.columns.get(self.cursor) == "timestamp"
+        ):
+            raise ValueError(f"{self.name}: a look-back needs mode merge and a timestamp as cursor")
+        if texts := [name for name in self.amounts if self.columns[name] not in NUMBERS]:
+            raise ValueError(f"{self.name}: amounts {texts} are no numbers")
 
 
 # The sample has no late rows (each load of it to a date holds every row up to that date), so

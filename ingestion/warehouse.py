@@ -70,27 +70,38 @@ class shared_connection_duckdb(duckdb_destination):
         return _SharedConnectionClient
 
 
-def open_warehouse(path: Path) -> duckdb.DuckDBPyConnection:
+@contextmanager
+def open_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open (or create) the warehouse for writing, in UTC.
+
+    A file that it created is removed where the block fails.
 
     Raises:
         LoadError: another process has the file open, it is no DuckDB file, or its folder
             cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    is_new = not path.exists()
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         connection = duckdb.connect(path)
-    except duckdb.Error as error:
+    except (duckdb.Error, OSError) as error:
         reason = str(error).splitlines()[0]
         raise LoadError(
-            f"warehouse {path}: cannot be opened for writing ({reason}); "
-            "end the process that has it open, or move the file away and load again"
+            f"warehouse {path}: expected a DuckDB file that can be opened for writing, found:"
+            f" {reason}; end the process that has it open, or move the file away, and load again"
         ) from error
-    connection.execute("set TimeZone = 'UTC'")
-    connection.execute("set enable_progress_bar = false")
-    # Loads need no insertion order; without it DuckDB streams large inserts in less memory.
-    connection.execute("set preserve_insertion_order = false")
-    return connection
+    try:
+        connection.execute("set TimeZone = 'UTC'")
+        connection.execute("set enable_progress_bar = false")
+        # Loads need no insertion order; without it DuckDB streams large inserts in less memory.
+        connection.execute("set preserve_insertion_order = false")
+        yield connection
+    except BaseException:
+        connection.close()
+        if is_new:
+            path.unlink()
+        raise
+    connection.close()
 
 
 @contextmanager
@@ -102,4 +113,11 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     except BaseException:
         connection.rollback()
         raise
-    connection.commit()
+    try:
+        connection.commit()
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        raise LoadError(
+            f"warehouse: expected to commit the load, found: {reason}; nothing was loaded: mend"
+            " the cause and load again"
+        ) from error

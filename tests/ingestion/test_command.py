@@ -1,0 +1,159 @@
+"""The command `python -m ingestion`."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pytest
+from bench import BY_NAME, ROOT, Bench
+
+import ingestion.__main__ as command
+
+
+def table_lines(output: str) -> dict[str, list[str]]:
+    """The report's lines after its heading: table to mode and figures."""
+    return {line.split()[0]: line.split()[1:] for line in output.splitlines()[1:]}
+
+
+def test_a_load_reports_every_table_and_exits_with_0(bench: Bench):
+    run = bench.command()
+    assert run.returncode == 0, run.stderr
+    lines = table_lines(run.stdout)
+    assert list(lines) == [f"{table.source}.{table.name}" for table in BY_NAME.values()]
+    assert lines["retail_db.transactions"] == ["merge", "1,410", "1,410", "1,410"]
+    assert bench.rows("transactions") == bench.source_rows("transactions")
+    assert {path.name for path in bench.warehouse.parent.iterdir()} == {"tally.duckdb"}
+
+
+def test_it_loads_the_same_from_any_folder(bench: Bench, tmp_path: Path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    run = bench.command("--table", "products", cwd=elsewhere, PYTHONPATH=str(ROOT))
+    assert run.returncode == 0, run.stderr
+    ((load_id,),) = bench.query("select distinct _dlt_load_id from raw_retail_db.products")
+    assert bench.query("select load_id from raw_retail_db._dlt_loads") == [(load_id,)]
+    assert not list(elsewhere.iterdir())
+
+
+def test_a_table_can_be_given_several_times(bench: Bench):
+    run = bench.command("--table", "coupons", "--table", "products", "--table", "coupons")
+    assert list(table_lines(run.stdout)) == ["retail_db.products", "retail_db.coupons"]
+    tables = bench.query(
+        "select distinct table_name from duckdb_tables() where not starts_with(table_name, '_dlt')"
+    )
+    assert {name for (name,) in tables} == {"products", "coupons", "load_control_totals"}
+
+
+def test_until_and_full_refresh_reach_the_load(loaded: Bench):
+    run = loaded.command("--until", "2017-06-30", "--full-refresh", "--table", "transactions")
+    assert run.returncode == 0, run.stderr
+    expected = Bench(loaded.folder / "expected")
+    expected.load(date(2017, 6, 30), [BY_NAME["transactions"]])
+    assert loaded.rows("transactions") == expected.rows("transactions")
+    assert loaded.rows("promotions") == loaded.source_rows("promotions")
+
+
+def test_a_new_column_is_reported_with_what_to_do(loaded: Bench):
+    loaded.rewrite("products", "select *, 'red' as colour from source")
+    run = loaded.command("--dry-run")
+    assert run.returncode == 0, run.stderr
+    assert (
+        "new at the source, not loaded: retail_db.products.colour"
+        " (declare it in ingestion/tables.py)" in run.stdout.splitlines()
+    )
+
+
+def test_dry_run_without_a_warehouse_makes_none(bench: Bench):
+    files = bench.files()
+    run = bench.command("--dry-run")
+    assert run.returncode == 0, run.stderr
+    assert table_lines(run.stdout)["promotion_feed.promotions"][1:] == ["2,276", "2,276", "0"]
+    assert bench.files() == files
+
+
+@pytest.mark.parametrize("arguments", [[], ["--full-refresh"]], ids=["news", "full refresh"])
+def test_dry_run_tells_what_a_load_would_write_and_writes_nothing(
+    loaded: Bench, arguments: list[str]
+):
+    loaded.company["products"][0]["brand"] = "changed"
+    loaded.company["coupons"][0]["product_id"] = 900
+    loaded.write_source()
+    files, content = loaded.files(), loaded.warehouse.read_bytes()
+    dry = loaded.command("--dry-run", *arguments)
+    assert dry.returncode == 0, dry.stderr
+    assert loaded.files() == files
+    assert loaded.warehouse.read_bytes() == content
+
+    told = {name: figures[2] for name, figures in table_lines(dry.stdout).items()}
+    loaded_now = loaded.load(full_refresh=bool(arguments))
+    assert told == {
+        f"{item.table.source}.{item.table.name}": f"{item.written:,}"
+        for item in loaded_now.values()
+    }
+    assert loaded_now["products"].written == (30 if arguments else 1)
+
+
+@pytest.mark.parametrize(
+    "arguments, found",
+    [
+        (["--until", "2017-02-30"], "found '2017-02-30'"),
+        (["--until", "tomorrow"], "found 'tomorrow'"),
+        (["--until", "9999-12-31"], "found '9999-12-31'"),
+        (["--until"], "expected one argument"),
+        (["--table", "customers"], "found 'customers'"),
+        (["--table", "products", "--table", "raw.products"], "found 'raw.products'"),
+        (["--everything"], "--everything"),
+        (["products"], "products"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_arguments_get_one_line_and_exit_code_2(bench: Bench, arguments, found: str):
+    files = bench.files()
+    run = bench.command(*arguments)
+    assert run.returncode == 2
+    (line,) = run.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert found in line
+    assert run.stdout == ""
+    assert bench.files() == files
+
+
+def test_a_refused_load_gets_one_line_and_exit_code_1(loaded: Bench):
+    loaded.rewrite("promotions", "select * exclude (week) from source")
+    run = loaded.command()
+    assert run.returncode == 1
+    assert run.stdout == ""
+    steps, error = run.stderr.splitlines()
+    assert steps == "Counting 8 tables at the source"
+    assert error == (
+        "error: table promotion_feed.promotions: column week: expected bigint, found no such"
+        " column; restore it at the source, or change ingestion/tables.py and the models that"
+        " read it"
+    )
+
+
+def test_a_load_that_fails_in_the_warehouse_shows_no_traceback(loaded: Bench):
+    with duckdb.connect(loaded.warehouse) as connection:
+        connection.execute("alter table raw_retail_db.products alter brand set not null")
+    loaded.company["products"][1]["brand"] = None
+    loaded.write_source()
+    fingerprint = loaded.fingerprint()
+    run = loaded.command()
+    assert run.returncode == 1
+    assert run.stdout == ""
+    *steps, error = run.stderr.splitlines()
+    assert error.startswith("error: retail_db: expected dlt's step load to pass, found: ")
+    assert len(steps) == 4, run.stderr
+    assert loaded.fingerprint() == fingerprint
+
+
+def test_an_interrupted_load_says_so_in_one_line(monkeypatch, capsys):
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "load", interrupted)
+    monkeypatch.setattr("sys.argv", ["ingestion"])
+    assert command.main() == 130
+    assert capsys.readouterr().err == ("interrupted: nothing was loaded; load again to go on\n")

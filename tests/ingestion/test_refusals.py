@@ -1,0 +1,407 @@
+"""What is refused, what fails, and that the warehouse is as before then."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+
+import dlt
+import duckdb
+import pytest
+from bench import BY_NAME, ROOT, Bench
+
+from ingestion.errors import LoadError
+from ingestion.sample import Sample
+from ingestion.tables import Table
+from ingestion.warehouse import transaction
+
+
+def refused(bench: Bench, **load: object) -> str:
+    """Give the one line of a load that must fail; nothing may be changed by it."""
+    fingerprint, files = bench.fingerprint(), bench.files()
+    with pytest.raises(LoadError) as error:
+        bench.load(**load)
+    assert bench.fingerprint() == fingerprint
+    assert bench.files() == files
+    message = str(error.value)
+    assert len(message.splitlines()) == 1
+    return message
+
+
+# Sources that are not what is declared
+
+
+def cut_short(bench: Bench) -> None:
+    content = bench.file("products").read_bytes()
+    bench.file("products").write_bytes(content[: len(content) // 2])
+
+
+SPOILED: dict[str, tuple[Callable[[Bench], object], list[str]]] = {
+    "a column is missing": (
+        lambda bench: bench.rewrite("transactions", "select * exclude (week) from source"),
+        ["retail_db.transactions", "column week", "expected bigint", "found no such column"],
+    ),
+    "a week is text": (
+        lambda bench: bench.rewrite(
+            "promotions", "select * replace ('w' || week as week) from source"
+        ),
+        ["promotion_feed.promotions", "column week", "expected bigint", "found text"],
+    ),
+    "an amount is text": (
+        lambda bench: bench.rewrite(
+            "transactions", "select * replace (sales_value || ' $' as sales_value) from source"
+        ),
+        ["retail_db.transactions", "column sales_value", "expected double", "found text"],
+    ),
+    "a time is a date": (
+        lambda bench: bench.rewrite(
+            "transactions",
+            "select * replace (transaction_timestamp::date as transaction_timestamp) from source",
+        ),
+        ["retail_db.transactions", "transaction_timestamp", "expected timestamp", "found date"],
+    ),
+    "a time has a time zone": (
+        lambda bench: bench.rewrite(
+            "transactions",
+            "select * replace (transaction_timestamp at time zone 'UTC' as transaction_timestamp)"
+            " from source",
+        ),
+        ["transaction_timestamp", "expected timestamp, found timestamp with time zone"],
+    ),
+    "the start of a campaign is missing": (
+        lambda bench: bench.rewrite(
+            "campaign_descriptions", "select * exclude (start_date) from source"
+        ),
+        ["retail_db.campaign_descriptions", "column start_date", "found no such column"],
+    ),
+    "a file is missing": (
+        lambda bench: bench.file("demographics").unlink(),
+        ["retail_db.demographics", "demographics.parquet", "expected a readable Parquet file"],
+    ),
+    "a file is cut short": (
+        cut_short,
+        ["retail_db.products", "products.parquet", "expected a readable Parquet file"],
+    ),
+    "a file is no Parquet": (
+        lambda bench: bench.file("coupons").write_text("coupon_upc,product_id\n1,2\n"),
+        ["retail_db.coupons", "coupons.parquet", "expected a readable Parquet file"],
+    ),
+    "a file is empty": (
+        lambda bench: bench.file("promotions").write_bytes(b""),
+        ["promotion_feed.promotions", "expected a readable Parquet file"],
+    ),
+    "a primary key is there twice": (
+        lambda bench: bench.rewrite("campaigns", "from source union all (from source limit 2)"),
+        ["retail_db.campaigns", "(campaign_id, household_id)", "found 2 duplicate and 0 null"],
+    ),
+    "a part of a primary key is null": (
+        lambda bench: bench.rewrite(
+            "transactions",
+            "select * replace (nullif(product_id, 31) as product_id) from source",
+        ),
+        ["retail_db.transactions", "(basket_id, product_id)", "null keys"],
+    ),
+    "a replaced table's key is there twice": (
+        lambda bench: bench.rewrite("campaign_descriptions", "from source union all from source"),
+        ["retail_db.campaign_descriptions", "found 4 duplicate and 0 null"],
+    ),
+    "a cursor is null": (
+        lambda bench: bench.rewrite(
+            "promotions", "select * replace (nullif(week, 7) as week) from source"
+        ),
+        ["promotion_feed.promotions", "cursor week expected not null", "nulls"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SPOILED)
+@pytest.mark.parametrize("until", [None, date(2018, 1, 31)], ids=["all", "until"])
+def test_a_source_that_is_not_as_declared_is_refused(loaded: Bench, case: str, until):
+    spoil, parts = SPOILED[case]
+    spoil(loaded)
+    message = refused(loaded, until=until)
+    assert all(part in message for part in parts), message
+    # The line ends with what to do.
+    assert "; " in message
+
+
+def test_a_refused_first_load_leaves_nothing(bench: Bench):
+    bench.rewrite("promotions", "select * exclude (week) from source")
+    refused(bench)
+    assert not bench.warehouse.parent.exists()
+
+
+# Sources that have lost rows
+
+
+@pytest.mark.parametrize("name", ["transactions", "products", "coupons", "promotions"])
+def test_an_emptied_table_is_refused(loaded: Bench, name: str):
+    loaded.company[name] = []
+    loaded.write_source()
+    message = refused(loaded)
+    assert f"{BY_NAME[name].source}.{name}: expected about the" in message
+    assert "found 0 at the source" in message
+    assert "--full-refresh" in message
+
+
+def test_a_replaced_table_that_lost_most_of_its_rows_is_refused(loaded: Bench):
+    del loaded.company["coupons"][20:]
+    loaded.write_source()
+    message = refused(loaded)
+    assert "retail_db.coupons: expected about the 41 rows" in message
+    assert "found 20 at the source" in message
+
+
+@pytest.mark.parametrize("name", ["transactions", "coupon_redemptions", "promotions"])
+def test_going_back_is_refused(loaded: Bench, name: str):
+    message = refused(loaded, until=date(2017, 11, 1), tables=[BY_NAME[name]])
+    assert f"{name}: expected {BY_NAME[name].cursor} to reach at least" in message
+    assert "--full-refresh" in message
+
+
+def test_going_back_by_a_day_is_refused(bench: Bench):
+    bench.load(date(2017, 6, 30))
+    message = refused(bench, until=date(2017, 6, 29))
+    assert "reach at least 2017-07-01 03:30:00" in message
+    assert "found 2017-06-30 03:30:00" in message
+
+
+def test_going_back_from_a_two_digit_week_is_refused(bench: Bench):
+    promotions = [BY_NAME["promotions"]]
+    bench.load(date(2017, 3, 5), promotions)
+    message = refused(bench, until=date(2017, 2, 26), tables=promotions)
+    assert "at least 10, which the warehouse holds, found 9" in message
+
+
+# Declarations
+
+
+@pytest.mark.parametrize(
+    "change, reason",
+    [
+        ({"primary_key": ("id", "other")}, "other.* not among the declared columns"),
+        ({"cursor": "other"}, "other.* not among the declared columns"),
+        ({"amounts": ("other",)}, "other.* not among the declared columns"),
+        ({"primary_key": ()}, "mode merge needs a primary key"),
+        ({"mode": "append", "cursor": None, "lookback": timedelta(0)}, "append needs a cursor"),
+        ({"mode": "append"}, "look-back needs mode merge"),
+        ({"cursor": None}, "look-back needs mode merge and a timestamp as cursor"),
+        # dlt would take the days of a look-back for as many whole numbers, or more.
+        ({"cursor": "day"}, "look-back needs mode merge and a timestamp as cursor"),
+        ({"cursor": "id"}, "look-back needs mode merge and a timestamp as cursor"),
+        # It would read the new rows only, and put them in place of all.
+        ({"mode": "replace", "lookback": timedelta(0)}, "mode replace takes no cursor"),
+        ({"amounts": ("name",)}, "amounts .*name.* are no numbers"),
+    ],
+)
+def test_a_declaration_that_cannot_work_is_refused(change: dict, reason: str):
+    declaration = Table(
+        source="shop",
+        name="orders",
+        columns={"id": "bigint", "name": "text", "day": "date", "at": "timestamp"},
+        mode="merge",
+        primary_key=("id",),
+        cursor="at",
+        lookback=timedelta(days=1),
+    )
+    with pytest.raises(ValueError, match=f"orders: .*{reason}"):
+        replace(declaration, **change)
+
+
+@pytest.mark.parametrize("mode", ["merge", "append", "replace"])
+def test_a_newly_declared_column_asks_for_a_full_refresh(loaded: Bench, mode: str):
+    name = {"merge": "products", "append": "promotions", "replace": "coupons"}[mode]
+    loaded.rewrite(name, "select *, 'red' as colour from source")
+    declared = BY_NAME[name]
+    declared = replace(declared, columns={**declared.columns, "colour": "text"})
+    message = refused(loaded, tables=[declared])
+    assert f"{name}: column colour: expected text in the warehouse" in message
+    assert f"--table {name} --full-refresh" in message
+
+
+def test_a_column_declared_no_more_asks_for_a_full_refresh(loaded: Bench):
+    columns = dict(BY_NAME["products"].columns)
+    del columns["brand"]
+    message = refused(loaded, tables=[replace(BY_NAME["products"], columns=columns)])
+    assert "column brand: expected no such column in the warehouse" in message
+
+
+def test_another_declared_type_asks_for_a_full_refresh(loaded: Bench):
+    loaded.rewrite(
+        "products", "select * replace (manufacturer_id::double as manufacturer_id) from source"
+    )
+    columns = {**BY_NAME["products"].columns, "manufacturer_id": "double"}
+    message = refused(loaded, tables=[replace(BY_NAME["products"], columns=columns)])
+    assert "column manufacturer_id: expected double in the warehouse" in message
+    assert "found bigint" in message
+
+
+# Warehouses
+
+
+def test_a_warehouse_that_another_process_has_open_is_refused(loaded: Bench):
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('open', flush=True);"
+            " sys.stdin.read()",
+            loaded.warehouse,
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert holder.stdout.readline() == b"open\n"
+        files = loaded.files()
+        run = loaded.command()
+        assert run.returncode == 1
+        assert run.stderr.splitlines()[-1].startswith(f"error: warehouse {loaded.warehouse}: ")
+        assert "end the process that has it open" in run.stderr.splitlines()[-1]
+        assert "Traceback" not in run.stderr
+        assert loaded.files() == files
+    finally:
+        holder.communicate()
+    assert loaded.load()["transactions"].written == 0
+
+
+def test_a_warehouse_that_is_no_database_is_refused_and_kept(bench: Bench):
+    bench.warehouse.parent.mkdir()
+    bench.warehouse.write_text("something else")
+    with pytest.raises(LoadError, match="expected a DuckDB file"):
+        bench.load()
+    assert bench.warehouse.read_text() == "something else"
+
+
+def test_a_warehouse_whose_folder_cannot_be_made_is_refused(bench: Bench):
+    bench.warehouse.parent.write_text("a file where the folder would be")
+    with pytest.raises(LoadError, match="expected a DuckDB file"):
+        bench.load()
+
+
+# Loads that fail in the middle
+
+
+def make_news(bench: Bench) -> None:
+    """Change the source so that a load has something to write to every table."""
+    company = bench.company
+    company["transactions"][-1]["sales_value"] += 1
+    company["products"][0]["brand"] = "changed"
+    company["demographics"][0]["age"] = "changed"
+    company["campaign_descriptions"][0]["campaign_type"] = "changed"
+    company["coupons"].append(company["coupons"][0])
+    company["campaigns"].append(company["campaigns"][0] | {"household_id": 900})
+    redemption = max(company["coupon_redemptions"], key=lambda row: row["redemption_date"])
+    company["coupon_redemptions"].append(redemption | {"household_id": 900})
+    week = [row for row in company["promotions"] if row["week"] == 53]
+    company["promotions"].extend(row | {"week": 54} for row in week)
+    bench.write_source()
+
+
+def completes(bench: Bench) -> bool:
+    """Whether the next load brings all of the source, and leaves no other file."""
+    bench.load()
+    assert {path.name for path in bench.warehouse.parent.iterdir()} == {"tally.duckdb"}
+    return all(bench.rows(name) == bench.source_rows(name) for name in BY_NAME)
+
+
+@pytest.mark.parametrize("full_refresh", [False, True], ids=["news", "full refresh"])
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_failure_in_the_last_part_takes_back_all_parts(
+    loaded: Bench, monkeypatch, moment: str, full_refresh: bool
+):
+    make_news(loaded)
+    dlt_load = dlt.Pipeline.load
+
+    def fail(pipeline: dlt.Pipeline) -> None:
+        if pipeline.pipeline_name == "retail_db" or moment == "after":
+            dlt_load(pipeline)
+        if pipeline.pipeline_name == "promotion_feed":
+            raise LoadError("out of luck")
+
+    monkeypatch.setattr(dlt.Pipeline, "load", fail)
+    assert refused(loaded, full_refresh=full_refresh) == "out of luck"
+    monkeypatch.undo()
+    assert completes(loaded)
+
+
+def test_a_statement_that_fails_in_the_warehouse_takes_back_all(loaded: Bench):
+    with duckdb.connect(loaded.warehouse) as connection:
+        connection.execute("alter table raw_retail_db.products alter brand set not null")
+    make_news(loaded)
+    loaded.company["products"][1]["brand"] = None
+    loaded.write_source()
+    message = refused(loaded)
+    assert message.startswith("retail_db: expected dlt's step load to pass, found: ")
+    assert "NOT NULL constraint failed: products.brand" in message
+    assert message.endswith("nothing was loaded: mend the cause and load again")
+
+
+def test_a_commit_that_fails_is_told_in_one_line():
+    class Full:
+        def begin(self) -> None: ...
+
+        def commit(self) -> None:
+            raise duckdb.IOException("IO Error: No space left on device\nin block 7")
+
+    told = pytest.raises(LoadError, match=r"^warehouse: .*No space left on device; nothing was")
+    with told, transaction(Full()):
+        pass
+
+
+def lose_file(bench: Bench, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a source file go after it was counted, when its rows are to be read."""
+    batches = Sample.batches
+
+    def lose_and_read(self: Sample, table: Table, *position: object) -> Iterator[object]:
+        if table.name == name:
+            bench.file(name).unlink(missing_ok=True)
+        yield from batches(self, table, *position)
+
+    monkeypatch.setattr(Sample, "batches", lose_and_read)
+
+
+@pytest.mark.parametrize("name", ["promotions", "products", "coupons"])
+def test_a_file_that_is_lost_during_the_load_is_named(loaded: Bench, monkeypatch, name: str):
+    make_news(loaded)
+    fingerprint = loaded.fingerprint()
+    lose_file(loaded, name, monkeypatch)
+    message = rf"table {BY_NAME[name].source}.{name}: .* expected a readable Parquet file"
+    with pytest.raises(LoadError, match=message):
+        loaded.load()
+    assert loaded.fingerprint() == fingerprint
+    assert {path.name for path in loaded.warehouse.parent.iterdir()} == {"tally.duckdb"}
+
+
+def test_a_first_load_that_fails_leaves_no_warehouse(bench: Bench, monkeypatch):
+    lose_file(bench, "promotions", monkeypatch)
+    with pytest.raises(LoadError):
+        bench.load()
+    assert not list(bench.warehouse.parent.iterdir())
+
+
+@pytest.mark.parametrize("part", ["retail_db", "promotion_feed"])
+def test_a_killed_load_leaves_the_warehouse_as_it_was(loaded: Bench, part: str):
+    make_news(loaded)
+    fingerprint = loaded.fingerprint()
+    program = (
+        "import os, signal, dlt\n"
+        "from ingestion.__main__ import main\n"
+        "dlt_load = dlt.Pipeline.load\n"
+        "def load_and_die(pipeline):\n"
+        "    dlt_load(pipeline)\n"
+        f"    if pipeline.pipeline_name == '{part}':\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "dlt.Pipeline.load = load_and_die\n"
+        "main()\n"
+    )
+    killed = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=loaded.environment(), capture_output=True
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert loaded.fingerprint() == fingerprint
+    assert completes(loaded)
