@@ -1,0 +1,117 @@
+"""Builds a broken copy of the dbt project and says which test noticed.
+
+Every mutant is built in a folder of its own, in a copy of one warehouse that the project as it is
+has built.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import duckdb
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dbt.artifacts.schemas.run import RunResult
+from dbt.cli.main import dbtRunner
+from mutation.mutants import Mutant
+
+ROOT = Path(__file__).resolve().parents[2]
+DBT_FILES = (
+    "dbt_project.yml",
+    "profiles.yml",
+    "models",
+    "macros",
+    "seeds",
+    "snapshots",
+    "tests/dbt",
+)
+# What DuckDB says of a query that ran beside the test that failed, when dbt fails fast.
+CANCELLED = "INTERRUPT Error"
+# What dbt says of a model that its contract or a constraint of its table refuses.
+REFUSALS = ("This model has an enforced contract that failed", "Constraint Error")
+# A load that brings the lines of every other day, and the promotions of every other week, again.
+LOADED_AGAIN = """
+    update raw_retail_db.transactions
+    set _dlt_load_id = '9999999999.9'
+    where day(transaction_timestamp) % 2 = 0;
+    update raw_promotion_feed.promotions
+    set _dlt_load_id = '9999999999.9'
+    where week % 2 = 0;
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a build: `told_by` names the test, model or error that stopped it."""
+
+    verdict: Literal["caught", "missed", "invalid"]
+    told_by: str = ""
+
+
+def copy_project(folder: Path) -> None:
+    """Copy the project's dbt files to a folder."""
+    for name in DBT_FILES:
+        source, target = ROOT / name, folder / name
+        if source.is_dir():
+            shutil.copytree(source, target)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, target)
+
+
+def build(folder: Path, *arguments: str) -> Outcome:
+    """Run `dbt build` in a folder with the project's files and a warehouse.
+
+    It changes the process's working directory and environment, so call it in a worker. The manifest
+    of the last build in the folder, if any, saves parsing what has not changed since.
+    """
+    os.chdir(folder)
+    # The profile's own path and dbt's own folders, all below the working directory.
+    for name in ("TALLY_WAREHOUSE", "DBT_TARGET_PATH", "DBT_LOG_PATH"):
+        os.environ.pop(name, None)
+    silent = ("--quiet", "--log-level", "none", "--log-level-file", "none", "--no-write-json")
+    try:
+        run = dbtRunner().invoke([*silent, "build", "--threads", "1", *arguments])
+    finally:
+        # dbt-duckdb would keep the file open, and take it for the next folder's.
+        DuckDBConnectionManager.close_all_connections()
+    if run.result is None:
+        return Outcome("invalid", f"dbt built nothing: {run.exception}")
+    if not run.result.results:
+        return Outcome("invalid", "dbt selected nothing")
+    return judge(run.result.results)
+
+
+def judge(results: Iterable[RunResult]) -> Outcome:
+    """Tell from dbt's run results whether a test noticed, or something else went wrong."""
+    told_by = None
+    for result in results:
+        message = result.message or ""
+        if result.status == "error" and CANCELLED not in message:
+            if not any(refusal in message for refusal in REFUSALS):
+                return Outcome("invalid", f"{result.node.unique_id}: {message}")
+            told_by = told_by or f"contract of {result.node.name}"
+        elif result.status == "fail":
+            told_by = told_by or result.node.name
+    return Outcome("caught", told_by) if told_by else Outcome("missed")
+
+
+def build_mutant(base: Path, folder: Path, mutant: Mutant) -> Outcome:
+    """Break a copy of the project in `base`, and build what the break concerns."""
+    shutil.copytree(base, folder, ignore=shutil.ignore_patterns("files", "compiled", "run"))
+    file = folder / mutant.file
+    file.write_text(mutant.apply(file.read_text()))
+    if file.suffix == ".csv":
+        # dbt copies seeds into unit tests when it parses them, and does not see them change.
+        (folder / "target" / "partial_parse.msgpack").unlink()
+    if mutant.incremental:
+        with duckdb.connect(folder / "warehouse" / "tally.duckdb") as connection:
+            connection.execute(LOADED_AGAIN)
+    refresh = [] if mutant.incremental else ["--full-refresh"]
+    outcome = build(folder, "--fail-fast", *refresh, "--select", *mutant.selection.split())
+    shutil.rmtree(folder, ignore_errors=True)
+    return outcome

@@ -1,0 +1,1133 @@
+"""Deliberate breaks of the dbt project: mistakes that people make, one each.
+
+To add one, add an entry. `original` must occur once in `file`. What is built is the model, snapshot
+or seed of the file and everything after it; `select` says what instead, for files that are none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mutant:
+    """One break.
+
+    Attributes:
+        name: Says what is broken; unique.
+        file: Path in the repository.
+        original: Text that the break replaces; occurs once in the file.
+        broken: What stands there instead.
+        stands_for: The mistake, for whoever reads that no test noticed it.
+        select: What dbt builds, where it is not the file's own node and what depends on it.
+        incremental: Build on top of the last build, as if a load had brought some days' lines
+            and some weeks' promotions again, and not from nothing.
+    """
+
+    name: str
+    file: str
+    original: str
+    broken: str
+    stands_for: str
+    select: str = ""
+    incremental: bool = False
+
+    @property
+    def selection(self) -> str:
+        """Give dbt's `--select` for what the break concerns."""
+        return self.select or f"{PurePosixPath(self.file).stem}+"
+
+    def apply(self, text: str) -> str:
+        """Break the file's text."""
+        if (count := text.count(self.original)) != 1:
+            raise ValueError(
+                f"mutant {self.name}: expected its original text once in {self.file},"
+                f" found it {count} times"
+            )
+        return text.replace(self.original, self.broken)
+
+
+STAGING = "models/staging"
+INTERMEDIATE = "models/intermediate"
+MARTS = "models/marts"
+DATED = "int_sales__lines_priced+ int_shared__calendar_bounded+ int_marketing__redemptions_dated+"
+UNKNOWN_LOST = {
+    "original": "    select * from known\n    union all\n    select * from unknown\n",
+    "broken": "    select * from known\n",
+    "stands_for": "the dimension has no unknown member",
+}
+
+BUSINESS_TIME = (
+    Mutant(
+        name="business_time_dropped",
+        file="macros/business_time.sql",
+        original="timezone('{{ timezone }}', timezone('UTC', {{ utc_timestamp }}))",
+        broken="{{ utc_timestamp }}",
+        stands_for="UTC dates are taken for business dates",
+        select=DATED,
+    ),
+    Mutant(
+        name="business_time_with_fixed_offset",
+        file="macros/business_time.sql",
+        original="timezone('{{ timezone }}', timezone('UTC', {{ utc_timestamp }}))",
+        broken="{{ utc_timestamp }} - interval 5 hour",
+        stands_for="daylight saving is forgotten",
+        select=DATED,
+    ),
+    Mutant(
+        name="business_time_in_the_wrong_direction",
+        file="macros/business_time.sql",
+        original="timezone('{{ timezone }}', timezone('UTC', {{ utc_timestamp }}))",
+        broken="timezone('UTC', timezone('{{ timezone }}', {{ utc_timestamp }}))",
+        stands_for="the timestamp is taken for local time",
+        select=DATED,
+    ),
+    Mutant(
+        name="business_timezone_of_another_city",
+        file="dbt_project.yml",
+        original="business_timezone: America/New_York",
+        broken="business_timezone: America/Chicago",
+        stands_for="the variable names another time zone",
+        select=DATED,
+    ),
+    Mutant(
+        name="business_date_of_a_line_in_utc",
+        file=f"{INTERMEDIATE}/sales/int_sales__lines_priced.sql",
+        original="{{ business_date('sold_at') }} as business_date",
+        broken="cast(sold_at as date) as business_date",
+        stands_for="UTC dates are taken for business dates in one model",
+    ),
+    Mutant(
+        name="calendar_end_in_utc",
+        file=f"{INTERMEDIATE}/shared/int_shared__calendar_bounded.sql",
+        original="{{ business_date('max(sold_at)') }} as last_date",
+        broken="cast(max(sold_at) as date) as last_date",
+        stands_for="the year's last night opens the next year",
+    ),
+    Mutant(
+        name="business_week_starts_on_sunday",
+        file="dbt_project.yml",
+        original='first_business_week_start_date: "2016-12-26"',
+        broken='first_business_week_start_date: "2016-12-25"',
+        stands_for="weeks start on Sunday",
+        select=DATED,
+    ),
+    Mutant(
+        name="business_week_counts_from_0",
+        file="macros/business_time.sql",
+        original="        + 1 as integer\n",
+        broken="        + 0 as integer\n",
+        stands_for="weeks are off by one",
+        select=DATED,
+    ),
+    Mutant(
+        name="business_week_rounded",
+        file="macros/business_time.sql",
+        original="        floor({{ days_between(",
+        broken="        round({{ days_between(",
+        stands_for="weeks begin on Thursday, in effect",
+        select=DATED,
+    ),
+    Mutant(
+        name="business_week_cut_towards_zero",
+        file="macros/business_time.sql",
+        original="        floor({{ days_between(",
+        broken="        trunc({{ days_between(",
+        stands_for="weeks before week 1 are off by one",
+        select=DATED,
+    ),
+    Mutant(
+        name="business_week_of_the_source",
+        file=f"{INTERMEDIATE}/sales/int_sales__lines_priced.sql",
+        original="{{ business_week('business_date') }} as business_week",
+        broken="source_week as business_week",
+        stands_for="a week that other sources do not have is used in place of the derived one",
+    ),
+    Mutant(
+        name="week_start_a_week_late",
+        file="macros/business_time.sql",
+        original="'7 * (' ~ business_week ~ ' - 1)'",
+        broken="'7 * (' ~ business_week ~ ' - 0)'",
+        stands_for="the week's Monday is that of the next week",
+        select="dim_dates+",
+    ),
+)
+
+MONEY = (
+    Mutant(
+        name="money_in_floating_point",
+        file="macros/money.sql",
+        original="as decimal(18, 2))",
+        broken="as double)",
+        stands_for="amounts are not exact",
+        select="stg_retail_db__transactions+",
+    ),
+    Mutant(
+        name="money_in_whole_dollars",
+        file="macros/money.sql",
+        original="as decimal(18, 2))",
+        broken="as integer)",
+        stands_for="cents are lost",
+        select="stg_retail_db__transactions+",
+    ),
+    Mutant(
+        name="money_with_one_decimal",
+        file="macros/money.sql",
+        original="as decimal(18, 2))",
+        broken="as decimal(18, 1))",
+        stands_for="cents are rounded",
+        select="stg_retail_db__transactions+",
+    ),
+    Mutant(
+        name="money_cut_to_cents",
+        file="macros/money.sql",
+        original="cast({{ amount }} as decimal(18, 2))",
+        broken="cast(floor({{ amount }} * 100) / 100 as decimal(18, 2))",
+        stands_for="amounts that floating point holds a little too small lose a cent",
+        select="stg_retail_db__transactions+",
+    ),
+    Mutant(
+        name="loyalty_discount_is_the_coupon",
+        file=f"{STAGING}/retail_db/stg_retail_db__transactions.sql",
+        original="usd('retail_disc')",
+        broken="usd('coupon_disc')",
+        stands_for="discount columns are swapped",
+    ),
+    Mutant(
+        name="coupon_match_is_the_coupon",
+        file=f"{STAGING}/retail_db/stg_retail_db__transactions.sql",
+        original="usd('coupon_match_disc')",
+        broken="usd('coupon_disc')",
+        stands_for="discount columns are swapped",
+    ),
+    Mutant(
+        name="net_sales_without_the_discount_twice",
+        file=f"{STAGING}/retail_db/stg_retail_db__transactions.sql",
+        original="usd('sales_value')",
+        broken="usd('sales_value - retail_disc')",
+        stands_for="the loyalty discount is taken off a second time",
+    ),
+    Mutant(
+        name="gross_without_coupon_match",
+        file=f"{INTERMEDIATE}/sales/int_sales__lines_priced.sql",
+        original="loyalty_discount_usd + coupon_match_discount_usd as gross_sales_usd",
+        broken="loyalty_discount_usd as gross_sales_usd",
+        stands_for="gross sales leave out a discount of the retailer",
+    ),
+    Mutant(
+        name="gross_with_the_coupon",
+        file=f"{INTERMEDIATE}/sales/int_sales__lines_priced.sql",
+        original="loyalty_discount_usd + coupon_match_discount_usd as gross_sales_usd",
+        broken="loyalty_discount_usd + coupon_discount_usd as gross_sales_usd",
+        stands_for="the manufacturer's coupon is taken for the retailer's match",
+    ),
+    Mutant(
+        name="gross_with_the_discount_twice",
+        file=f"{INTERMEDIATE}/sales/int_sales__lines_priced.sql",
+        original="net_sales_usd + loyalty_discount_usd + coupon_match_discount_usd as gross",
+        broken="net_sales_usd + 2 * loyalty_discount_usd + coupon_match_discount_usd as gross",
+        stands_for="a discount is counted twice",
+    ),
+    Mutant(
+        name="customer_paid_ignores_the_coupon",
+        file=f"{INTERMEDIATE}/sales/int_sales__lines_priced.sql",
+        original="net_sales_usd - coupon_discount_usd as customer_paid_usd",
+        broken="net_sales_usd as customer_paid_usd",
+        stands_for="the customer pays what the manufacturer refunds",
+    ),
+    Mutant(
+        name="customer_paid_never_below_zero",
+        file=f"{INTERMEDIATE}/sales/int_sales__lines_priced.sql",
+        original="net_sales_usd - coupon_discount_usd as customer_paid_usd",
+        broken="greatest(net_sales_usd - coupon_discount_usd, 0) as customer_paid_usd",
+        stands_for="coupons larger than their line are cut",
+    ),
+)
+
+LINES = (
+    Mutant(
+        name="lines_without_value_dropped",
+        file=f"{STAGING}/retail_db/stg_retail_db__transactions.sql",
+        original="select * from {{ source('retail_db', 'transactions') }}",
+        broken="select * from {{ source('retail_db', 'transactions') }} where sales_value > 0",
+        stands_for="giveaways are taken for errors",
+    ),
+    Mutant(
+        name="lines_without_quantity_dropped",
+        file=f"{INTERMEDIATE}/sales/int_sales__lines_priced.sql",
+        original="    from dated\n",
+        broken="    from dated\n    where quantity > 0\n",
+        stands_for="coupon lines are taken for errors",
+    ),
+    Mutant(
+        name="lines_without_household_keep_null",
+        file=f"{INTERMEDIATE}/sales/int_sales__lines_priced.sql",
+        original="coalesce(household_id, {{ var('unknown_key') }}) as household_id",
+        broken="household_id",
+        stands_for="lines fall out of every join with households",
+    ),
+    Mutant(
+        name="lines_without_store_keep_null",
+        file=f"{INTERMEDIATE}/sales/int_sales__lines_priced.sql",
+        original="coalesce(store_id, {{ var('unknown_key') }}) as store_id",
+        broken="store_id",
+        stands_for="lines fall out of every join with stores",
+    ),
+    Mutant(
+        name="lines_of_products_outside_the_catalog_lost",
+        file=f"{MARTS}/sales/fct_sales_lines.sql",
+        original="    left join products\n",
+        broken="    inner join products\n",
+        stands_for="an inner join loses lines",
+    ),
+    Mutant(
+        name="lines_without_promotion_lost",
+        file=f"{MARTS}/sales/fct_sales_lines.sql",
+        original="    left join promotions_of_lines",
+        broken="    inner join promotions_of_lines",
+        stands_for="an inner join loses lines",
+    ),
+    Mutant(
+        name="promoted_in_any_store",
+        file=f"{MARTS}/sales/fct_sales_lines.sql",
+        original="            and lines.store_id = promotions.store_id\n",
+        broken="",
+        stands_for="promotions of other stores count, and multiply lines",
+    ),
+    Mutant(
+        name="promoted_in_any_week",
+        file=f"{MARTS}/sales/fct_sales_lines.sql",
+        original="            and lines.business_week = promotions.business_week\n",
+        broken="",
+        stands_for="promotions of other weeks count, and multiply lines",
+    ),
+    Mutant(
+        name="promoted_in_the_week_before",
+        file=f"{MARTS}/sales/fct_sales_lines.sql",
+        original="            and lines.business_week = promotions.business_week\n",
+        broken="            and lines.business_week = promotions.business_week + 1\n",
+        stands_for="promotions count a week late",
+    ),
+    Mutant(
+        name="every_line_promoted",
+        file=f"{MARTS}/sales/fct_sales_lines.sql",
+        original="promotions.product_id is not null as is_promoted",
+        broken="lines.product_id is not null as is_promoted",
+        stands_for="the wrong side of the join is asked",
+    ),
+    Mutant(
+        name="load_of_a_line_without_its_promotion",
+        file=f"{MARTS}/sales/fct_sales_lines.sql",
+        original="coalesce(promotions.load_id, '')",
+        broken="''",
+        stands_for="weeks with new promotions are built again for ever",
+    ),
+    Mutant(
+        name="load_of_a_line_without_its_product",
+        file=f"{MARTS}/sales/fct_sales_lines.sql",
+        original="coalesce(products.load_id, '')",
+        broken="''",
+        stands_for="dates with changed products are built again for ever",
+    ),
+)
+
+BASKETS = (
+    Mutant(
+        name="basket_of_each_product",
+        file=f"{MARTS}/sales/fct_baskets.sql",
+        original="group by basket_id\n",
+        broken="group by basket_id, product_id\n",
+        stands_for="the grain is wrong",
+    ),
+    Mutant(
+        name="basket_counts_quantities",
+        file=f"{MARTS}/sales/fct_baskets.sql",
+        original="count(*) as line_count",
+        broken="cast(sum(quantity) as bigint) as line_count",
+        stands_for="fuel is counted in thousands of items",
+    ),
+    Mutant(
+        name="basket_counts_paid_lines_only",
+        file=f"{MARTS}/sales/fct_baskets.sql",
+        original="count(*) as line_count",
+        broken="count(case when net_sales_usd > 0 then 1 end) as line_count",
+        stands_for="lines without a value are not counted",
+    ),
+    Mutant(
+        name="basket_sums_the_wrong_discount",
+        file=f"{MARTS}/sales/fct_baskets.sql",
+        original="{{ usd('sum(loyalty_discount_usd)') }}",
+        broken="{{ usd('sum(coupon_discount_usd)') }}",
+        stands_for="discount columns are swapped",
+    ),
+    Mutant(
+        name="basket_takes_the_largest_line",
+        file=f"{MARTS}/sales/fct_baskets.sql",
+        original="{{ usd('sum(customer_paid_usd)') }}",
+        broken="{{ usd('max(customer_paid_usd)') }}",
+        stands_for="the wrong aggregate",
+    ),
+)
+
+INCREMENTAL = (
+    Mutant(
+        name="sales_lines_append",
+        file=f"{MARTS}/sales/fct_sales_lines.sql",
+        original="incremental_strategy='delete+insert'",
+        broken="incremental_strategy='append'",
+        stands_for="dates that are built again are there twice",
+        incremental=True,
+    ),
+    Mutant(
+        name="baskets_append",
+        file=f"{MARTS}/sales/fct_baskets.sql",
+        original="incremental_strategy='delete+insert'",
+        broken="incremental_strategy='append'",
+        stands_for="dates that are built again are there twice",
+        select="fct_sales_lines+",
+        incremental=True,
+    ),
+    Mutant(
+        name="promotion_weeks_append",
+        file=f"{MARTS}/marketing/fct_promotion_weeks.sql",
+        original="incremental_strategy='delete+insert'",
+        broken="incremental_strategy='append'",
+        stands_for="weeks that are built again are there twice",
+        incremental=True,
+    ),
+    Mutant(
+        name="sales_lines_replaced_by_week",
+        file=f"{MARTS}/sales/fct_sales_lines.sql",
+        original="unique_key='business_date'",
+        broken="unique_key='business_week'",
+        stands_for="what is deleted is more than what is built again",
+        incremental=True,
+    ),
+    Mutant(
+        name="sales_lines_keep_the_rest_of_a_late_date_out",
+        file=f"{MARTS}/sales/fct_sales_lines.sql",
+        original=(
+            "    inner join dates_to_build\n"
+            "        on lines.business_date = dates_to_build.business_date\n"
+        ),
+        broken="    where lines.load_id > (select last_build.load_id from last_build)\n",
+        stands_for="a late line replaces its whole date",
+    ),
+    Mutant(
+        name="sales_lines_take_the_last_load_again",
+        file=f"{MARTS}/sales/fct_sales_lines.sql",
+        original=(
+            "    from {{ ref('int_sales__lines_priced') }} as loaded\n"
+            "    cross join last_build\n"
+            "    where loaded.load_id > last_build.load_id\n"
+        ),
+        broken=(
+            "    from {{ ref('int_sales__lines_priced') }} as loaded\n"
+            "    cross join last_build\n"
+            "    where loaded.load_id >= last_build.load_id\n"
+        ),
+        stands_for=">= for >: every build does the last one again",
+    ),
+    Mutant(
+        name="sales_lines_take_old_products_again",
+        file=f"{MARTS}/sales/fct_sales_lines.sql",
+        original=(
+            "    from {{ ref('dim_products') }} as loaded\n"
+            "    cross join last_build\n"
+            "    where loaded.load_id > last_build.load_id\n"
+        ),
+        broken=(
+            "    from {{ ref('dim_products') }} as loaded\n"
+            "    cross join last_build\n"
+            "    where loaded.load_id >= last_build.load_id\n"
+        ),
+        stands_for=">= for >: every build does the last one again",
+    ),
+    Mutant(
+        name="sales_lines_take_old_promotions_again",
+        file=f"{MARTS}/sales/fct_sales_lines.sql",
+        original=(
+            "    from {{ ref('fct_promotion_weeks') }} as loaded\n"
+            "    cross join last_build\n"
+            "    where loaded.load_id > last_build.load_id\n"
+        ),
+        broken=(
+            "    from {{ ref('fct_promotion_weeks') }} as loaded\n"
+            "    cross join last_build\n"
+            "    where loaded.load_id >= last_build.load_id\n"
+        ),
+        stands_for=">= for >: every build does the last one again",
+    ),
+    Mutant(
+        name="sales_lines_miss_moved_lines",
+        file=f"{MARTS}/sales/fct_sales_lines.sql",
+        original=(
+            "    inner join new_lines\n"
+            "        on\n"
+            "            built.basket_id = new_lines.basket_id\n"
+        ),
+        broken=(
+            "    inner join new_lines\n"
+            "        on\n"
+            "            built.business_date = new_lines.business_date\n"
+            "            and built.basket_id = new_lines.basket_id\n"
+        ),
+        stands_for="a line that moved to another date stays on the former one as well",
+    ),
+    Mutant(
+        name="sales_lines_miss_changed_products",
+        file=f"{MARTS}/sales/fct_sales_lines.sql",
+        original=(
+            "    union distinct\n"
+            "    select built.business_date\n"
+            "    from {{ this }} as built\n"
+            "    inner join new_products\n"
+            "        on built.product_id = new_products.product_id\n"
+        ),
+        broken="",
+        stands_for="lines keep what the catalog said when they were sold",
+    ),
+    Mutant(
+        name="sales_lines_miss_late_promotions",
+        file=f"{MARTS}/sales/fct_sales_lines.sql",
+        original=(
+            "    union distinct\n"
+            "    select built.business_date\n"
+            "    from {{ this }} as built\n"
+            "    inner join new_promotion_weeks\n"
+            "        on built.business_week = new_promotion_weeks.business_week\n"
+        ),
+        broken="",
+        stands_for="promotions that come after the sales do not count",
+    ),
+    Mutant(
+        name="sales_lines_build_nothing_into_an_empty_table",
+        file=f"{MARTS}/sales/fct_sales_lines.sql",
+        original="select coalesce(max(load_id), '') as load_id",
+        broken="select max(load_id) as load_id",
+        stands_for="nothing is greater than null",
+    ),
+    Mutant(
+        name="sales_lines_joined_with_a_week_too_few",
+        file=f"{MARTS}/sales/fct_sales_lines.sql",
+        original="business_week >= (select min(",
+        broken="business_week > (select min(",
+        stands_for="> for >=: the first week that is built again has no promotions",
+    ),
+    Mutant(
+        name="baskets_keep_the_rest_of_a_late_date_out",
+        file=f"{MARTS}/sales/fct_baskets.sql",
+        original=(
+            "    inner join dates_to_build\n"
+            "        on lines.business_date = dates_to_build.business_date\n"
+        ),
+        broken="    where lines.load_id > (select coalesce(max(load_id), '') from {{ this }})\n",
+        stands_for="a late line replaces its whole date",
+    ),
+    Mutant(
+        name="baskets_take_the_last_load_again",
+        file=f"{MARTS}/sales/fct_baskets.sql",
+        original="lines.load_id > (",
+        broken="lines.load_id >= (",
+        stands_for=">= for >: every build does the last one again",
+    ),
+    Mutant(
+        name="baskets_miss_moved_baskets",
+        file=f"{MARTS}/sales/fct_baskets.sql",
+        original="        on built.basket_id = new_lines.basket_id\n",
+        broken=(
+            "        on\n"
+            "            built.basket_id = new_lines.basket_id\n"
+            "            and built.business_date = new_lines.business_date\n"
+        ),
+        stands_for="a basket that moved to another date stays on the former one as well",
+    ),
+    Mutant(
+        name="baskets_forget_their_load",
+        file=f"{MARTS}/sales/fct_baskets.sql",
+        original="max(load_id) as load_id",
+        broken="min(load_id) as load_id",
+        stands_for="dates are built again for ever",
+    ),
+    Mutant(
+        name="promotion_weeks_take_the_last_load_again",
+        file=f"{MARTS}/marketing/fct_promotion_weeks.sql",
+        original="where load_id > (",
+        broken="where load_id >= (",
+        stands_for=">= for >: every build does the last one again",
+    ),
+    Mutant(
+        name="promotion_weeks_by_their_first_load",
+        file=f"{MARTS}/marketing/fct_promotion_weeks.sql",
+        original="        max(load_id) as load_id",
+        broken="        min(load_id) as load_id",
+        stands_for="rows that come later to a known week are missed",
+    ),
+)
+
+PROMOTIONS = (
+    Mutant(
+        name="promotions_not_deduplicated",
+        file=f"{MARTS}/marketing/fct_promotion_weeks.sql",
+        original="    group by product_id, store_id, business_week\n",
+        broken="    group by product_id, store_id, business_week, display_location\n",
+        stands_for="promoted lines are multiplied",
+    ),
+    Mutant(
+        name="promotions_take_the_lesser_place",
+        file=f"{MARTS}/marketing/fct_promotion_weeks.sql",
+        original="max(display_location)",
+        broken="min(display_location)",
+        stands_for="'0' (not there) wins over a place",
+    ),
+    Mutant(
+        name="promotions_in_the_mailer_the_wrong_way_round",
+        file=f"{MARTS}/marketing/fct_promotion_weeks.sql",
+        original="deduplicated.mailer_location <> '0'",
+        broken="deduplicated.mailer_location = '0'",
+        stands_for="<> and = are mixed up",
+    ),
+    Mutant(
+        name="promotions_on_display_in_the_mailer",
+        file=f"{STAGING}/promotion_feed/stg_promotion_feed__promotions.sql",
+        original="        display_location,\n",
+        broken="        mailer_location as display_location,\n",
+        stands_for="columns are swapped",
+    ),
+    Mutant(
+        name="promotions_without_product_keep_null",
+        file=f"{INTERMEDIATE}/marketing/int_marketing__promotions_unioned.sql",
+        original="coalesce(product_id, {{ var('unknown_key') }}) as product_id",
+        broken="product_id",
+        stands_for="promotions fall out of every join with products",
+    ),
+)
+
+PRODUCTS_AND_STORES = (
+    Mutant(
+        name="products_of_the_catalog_only",
+        file=f"{INTERMEDIATE}/sales/int_sales__products_identified.sql",
+        original="    left join products\n",
+        broken="    inner join products\n",
+        stands_for="products that the catalog lacks are lost",
+    ),
+    Mutant(
+        name="products_without_those_sold",
+        file=f"{INTERMEDIATE}/sales/int_sales__products_identified.sql",
+        original="    select product_id from transactions\n",
+        broken="    select product_id from products\n",
+        stands_for="sold products that the catalog lacks are lost",
+    ),
+    Mutant(
+        name="products_repeated",
+        file=f"{INTERMEDIATE}/sales/int_sales__products_identified.sql",
+        original="    union distinct\n    select product_id\n    from promotions\n",
+        broken="    union all\n    select product_id\n    from promotions\n",
+        stands_for="union all for union distinct: lines are multiplied",
+    ),
+    Mutant(
+        name="products_with_a_null",
+        file=f"{INTERMEDIATE}/sales/int_sales__products_identified.sql",
+        original="    from coupons\n    where product_id is not null\n",
+        broken="    from coupons\n",
+        stands_for="a coupon without a product makes one",
+    ),
+    Mutant(
+        name="private_label_is_whatever_is_not_national",
+        file=f"{MARTS}/sales/dim_products.sql",
+        original="coalesce(brand_type = 'Private', false) as is_private_label",
+        broken="coalesce(brand_type, '') <> 'National' as is_private_label",
+        stands_for="products that the catalog lacks become private label",
+    ),
+    Mutant(
+        name="private_label_can_be_null",
+        file=f"{MARTS}/sales/dim_products.sql",
+        original="coalesce(brand_type = 'Private', false) as is_private_label",
+        broken="brand_type = 'Private' as is_private_label",
+        stands_for="products that the catalog lacks are neither private label nor not",
+    ),
+    Mutant(
+        name="brand_is_the_department",
+        file=f"{STAGING}/retail_db/stg_retail_db__products.sql",
+        original="        brand as brand_type,\n",
+        broken="        department as brand_type,\n",
+        stands_for="columns are mixed up",
+    ),
+    Mutant(
+        name="category_is_the_type",
+        file=f"{MARTS}/sales/dim_products.sql",
+        original="coalesce(product_category, 'Unknown')",
+        broken="coalesce(product_type, 'Unknown')",
+        stands_for="columns are mixed up",
+    ),
+    Mutant(name="unknown_product_lost", file=f"{MARTS}/sales/dim_products.sql", **UNKNOWN_LOST),
+    Mutant(
+        name="stores_that_sell_and_promote_only",
+        file=f"{INTERMEDIATE}/sales/int_sales__stores_identified.sql",
+        original="full outer join promoting",
+        broken="inner join promoting",
+        stands_for="stores that only sell or only promote are lost",
+    ),
+    Mutant(
+        name="stores_that_sell_only",
+        file=f"{INTERMEDIATE}/sales/int_sales__stores_identified.sql",
+        original="full outer join promoting",
+        broken="left join promoting",
+        stands_for="stores that only promote are lost",
+    ),
+    Mutant(
+        name="stores_with_the_unknown_one",
+        file=f"{INTERMEDIATE}/sales/int_sales__stores_identified.sql",
+        original="where store_id <> {{ var('unknown_key') }}",
+        broken="where store_id is not null",
+        stands_for="the unknown store is there twice",
+    ),
+    Mutant(
+        name="stores_with_the_last_sale",
+        file=f"{INTERMEDIATE}/sales/int_sales__stores_identified.sql",
+        original="min(business_date) as first_sale_date",
+        broken="max(business_date) as first_sale_date",
+        stands_for="min and max are mixed up",
+    ),
+    Mutant(name="unknown_store_lost", file=f"{MARTS}/sales/dim_stores.sql", **UNKNOWN_LOST),
+)
+
+HOUSEHOLDS = (
+    Mutant(
+        name="households_that_shop_only",
+        file=f"{INTERMEDIATE}/customers/int_customers__households_identified.sql",
+        original="    from identified\n    left join transactions\n",
+        broken="    from identified\n    inner join transactions\n",
+        stands_for="households that do not shop are lost",
+    ),
+    Mutant(
+        name="households_that_answered_only",
+        file=f"{INTERMEDIATE}/customers/int_customers__households_identified.sql",
+        original="    left join demographics\n",
+        broken="    inner join demographics\n",
+        stands_for="two thirds of the households are lost",
+    ),
+    Mutant(
+        name="households_that_redeem_only_lost",
+        file=f"{INTERMEDIATE}/customers/int_customers__households_identified.sql",
+        original="    select household_id from redemptions\n",
+        broken="    select household_id from campaigns\n",
+        stands_for="redemptions refer to no household",
+    ),
+    Mutant(
+        name="households_with_a_null",
+        file=f"{INTERMEDIATE}/customers/int_customers__households_identified.sql",
+        original="    where household_id is not null\n",
+        broken="",
+        stands_for="lines without a household make one",
+    ),
+    Mutant(
+        name="households_once_a_line",
+        file=f"{INTERMEDIATE}/customers/int_customers__households_identified.sql",
+        original="select distinct household_id\n    from {{ ref('stg_retail_db__transactions') }}",
+        broken="select household_id\n    from {{ ref('stg_retail_db__transactions') }}",
+        stands_for="distinct is dropped",
+    ),
+    Mutant(
+        name="income_is_the_age",
+        file=f"{STAGING}/retail_db/stg_retail_db__demographics.sql",
+        original="income as income_band",
+        broken="age as income_band",
+        stands_for="columns are mixed up",
+    ),
+    Mutant(
+        name="home_ownership_can_be_null",
+        file=f"{MARTS}/customers/dim_households.sql",
+        original="coalesce(home_ownership, 'Unknown') as home_ownership",
+        broken="home_ownership",
+        stands_for="households without an answer fall out of groups",
+    ),
+    Mutant(
+        name="bands_in_the_order_of_their_names",
+        file="seeds/income_bands.csv",
+        original="Under 15K,1\n15-24K,2\n",
+        broken="15-24K,1\nUnder 15K,2\n",
+        stands_for="the lowest band is not the first",
+    ),
+    Mutant(
+        name="bands_swapped",
+        file="seeds/age_bands.csv",
+        original="25-34,2\n35-44,3\n",
+        broken="25-34,3\n35-44,2\n",
+        stands_for="age bands are out of order",
+    ),
+    Mutant(
+        name="bands_without_unknown",
+        file="seeds/income_bands.csv",
+        original="Unknown,99\n",
+        broken="",
+        stands_for="households without an answer have no order",
+    ),
+    Mutant(
+        name="bands_of_the_other_kind",
+        file=f"{MARTS}/customers/dim_households.sql",
+        original="age_bands.band_order as age_band_order",
+        broken="income_bands.band_order as age_band_order",
+        stands_for="columns are mixed up",
+    ),
+    Mutant(
+        name="unknown_household_lost",
+        file=f"{MARTS}/customers/dim_households.sql",
+        **UNKNOWN_LOST,
+    ),
+)
+
+HOUSEHOLD_MONTHS = (
+    Mutant(
+        name="months_without_the_inactive_ones",
+        file=f"{MARTS}/customers/fct_household_months.sql",
+        original="    left join monthly\n",
+        broken="    inner join monthly\n",
+        stands_for="households that stay away are not seen to do so",
+    ),
+    Mutant(
+        name="months_of_the_unknown_household",
+        file=f"{MARTS}/customers/fct_household_months.sql",
+        original="    where household_id <> {{ var('unknown_key') }}\n",
+        broken="",
+        stands_for="sales of no known household look like one that always comes back",
+    ),
+    Mutant(
+        name="months_after_the_first_only",
+        file=f"{MARTS}/customers/fct_household_months.sql",
+        original="first_purchases.first_purchase_date <= months.month_end_date",
+        broken="first_purchases.first_purchase_date <= months.month_start_date",
+        stands_for="the month of the first purchase is lost",
+    ),
+    Mutant(
+        name="months_from_the_start_of_the_calendar",
+        file=f"{MARTS}/customers/fct_household_months.sql",
+        original="first_purchases.first_purchase_date <= months.month_end_date",
+        broken="first_purchases.first_purchase_date <= latest.latest_business_date",
+        stands_for="households are away before they are new",
+    ),
+    Mutant(
+        name="months_that_are_over_only",
+        file=f"{MARTS}/customers/fct_household_months.sql",
+        original="and latest.latest_business_date >= months.month_start_date",
+        broken="and latest.latest_business_date >= months.month_end_date",
+        stands_for="the month that is not over is lost",
+    ),
+    Mutant(
+        name="months_until_the_end_of_the_calendar",
+        file=f"{MARTS}/customers/fct_household_months.sql",
+        original="and latest.latest_business_date >= months.month_start_date",
+        broken="and not months.month_start_date is null",
+        stands_for="households are away in months to come",
+    ),
+    Mutant(
+        name="months_end_after_the_data",
+        file=f"{MARTS}/customers/fct_household_months.sql",
+        original="least(months.month_end_date, latest.latest_business_date) as",
+        broken="months.month_end_date as",
+        stands_for="days that nobody has seen yet count as days away",
+    ),
+    Mutant(
+        name="months_seen_until_the_last_known_household",
+        file=f"{MARTS}/customers/fct_household_months.sql",
+        original="as latest_business_date\n    from all_baskets\n",
+        broken="as latest_business_date\n    from baskets\n",
+        stands_for="sales of no known household do not show how far the data goes",
+    ),
+    Mutant(
+        name="retained_without_last_month",
+        file=f"{MARTS}/customers/fct_household_months.sql",
+        original="lag(visit_count) over (partition by household_id order by month_start_date), 0",
+        broken="visit_count, 0",
+        stands_for="every active household is retained",
+    ),
+    Mutant(
+        name="retained_by_the_month_before_the_last",
+        file=f"{MARTS}/customers/fct_household_months.sql",
+        original="lag(visit_count) over (",
+        broken="lag(visit_count, 2) over (",
+        stands_for="the wrong month is compared",
+    ),
+    Mutant(
+        name="retained_by_another_household",
+        file=f"{MARTS}/customers/fct_household_months.sql",
+        original="over (partition by household_id order by month_start_date)",
+        broken="over (order by household_id, month_start_date)",
+        stands_for="the partition is dropped",
+    ),
+    Mutant(
+        name="retained_after_any_month",
+        file=f"{MARTS}/customers/fct_household_months.sql",
+        original=") > 0 as is_retained",
+        broken=") >= 0 as is_retained",
+        stands_for=">= for >: households that were away count as retained",
+    ),
+    Mutant(
+        name="new_in_the_month_of_the_last_visit",
+        file=f"{MARTS}/customers/fct_household_months.sql",
+        original="dbt.date_trunc('month', 'first_purchase_date')",
+        broken="dbt.date_trunc('month', 'last_visit_date')",
+        stands_for="every active household is new",
+    ),
+    Mutant(
+        name="active_without_visits",
+        file=f"{MARTS}/customers/fct_household_months.sql",
+        original="visit_count > 0 as is_active",
+        broken="visit_count >= 0 as is_active",
+        stands_for=">= for >: every household is active",
+    ),
+    Mutant(
+        name="active_by_sales",
+        file=f"{MARTS}/customers/fct_household_months.sql",
+        original="visit_count > 0 as is_active",
+        broken="net_sales_usd > 0 as is_active",
+        stands_for="households that only got giveaways are not active",
+    ),
+    Mutant(
+        name="visits_counted_by_day",
+        file=f"{MARTS}/customers/fct_household_months.sql",
+        original="count(*) as visit_count",
+        broken="count(distinct business_date) as visit_count",
+        stands_for="two baskets of one day count once",
+    ),
+    Mutant(
+        name="last_visit_in_the_future",
+        file=f"{MARTS}/customers/fct_household_months.sql",
+        original="rows between unbounded preceding and current row",
+        broken="rows between unbounded preceding and unbounded following",
+        stands_for="a month knows of later visits",
+    ),
+    Mutant(
+        name="last_visit_of_this_month_only",
+        file=f"{MARTS}/customers/fct_household_months.sql",
+        original="rows between unbounded preceding and current row",
+        broken="rows between current row and current row",
+        stands_for="months without a visit have no last visit",
+    ),
+)
+
+CAMPAIGNS_AND_COUPONS = (
+    Mutant(
+        name="campaign_without_its_last_day",
+        file=f"{INTERMEDIATE}/marketing/int_marketing__campaigns_dated.sql",
+        original=" + 1 as duration_days",
+        broken=" as duration_days",
+        stands_for="campaigns are a day too short",
+    ),
+    Mutant(
+        name="campaign_starts_at_its_end",
+        file=f"{STAGING}/retail_db/stg_retail_db__campaign_descriptions.sql",
+        original="cast(start_date as date)",
+        broken="cast(end_date as date)",
+        stands_for="columns are swapped",
+    ),
+    Mutant(
+        name="unknown_campaign_lost", file=f"{MARTS}/marketing/dim_campaigns.sql", **UNKNOWN_LOST
+    ),
+    Mutant(
+        name="coupon_duplicates_kept",
+        file=f"{INTERMEDIATE}/marketing/int_marketing__coupon_products_deduplicated.sql",
+        original="    select distinct\n",
+        broken="    select\n",
+        stands_for="products of a coupon are counted twice",
+    ),
+    Mutant(
+        name="coupons_without_campaign",
+        file=f"{INTERMEDIATE}/marketing/int_marketing__coupons_identified.sql",
+        original="            and identified.campaign_id = products.campaign_id\n",
+        broken="",
+        stands_for="the code alone is taken for the coupon",
+    ),
+    Mutant(
+        name="coupons_repeated",
+        file=f"{INTERMEDIATE}/marketing/int_marketing__coupons_identified.sql",
+        original="    union distinct\n",
+        broken="    union all\n",
+        stands_for="union all for union distinct",
+    ),
+    Mutant(
+        name="coupons_that_are_issued_only",
+        file=f"{INTERMEDIATE}/marketing/int_marketing__coupons_identified.sql",
+        original="    left join products\n",
+        broken="    inner join products\n",
+        stands_for="coupons that were redeemed without being issued are lost",
+    ),
+    Mutant(name="unknown_coupon_lost", file=f"{MARTS}/marketing/dim_coupons.sql", **UNKNOWN_LOST),
+    Mutant(
+        name="targeted_households_that_redeem_only",
+        file=f"{INTERMEDIATE}/marketing/int_marketing__campaign_households_redeemed.sql",
+        original="    left join redeemed\n",
+        broken="    inner join redeemed\n",
+        stands_for="every targeted household has redeemed",
+    ),
+    Mutant(
+        name="redemptions_of_untargeted_households",
+        file=f"{INTERMEDIATE}/marketing/int_marketing__campaign_households_redeemed.sql",
+        original="    left join redeemed\n",
+        broken="    full outer join redeemed\n",
+        stands_for="households that were not targeted get a row",
+    ),
+    Mutant(
+        name="redemptions_in_any_campaign",
+        file=f"{INTERMEDIATE}/marketing/int_marketing__campaign_households_redeemed.sql",
+        original="            targeted.campaign_id = redeemed.campaign_id\n            and ",
+        broken="            ",
+        stands_for="redemptions in other campaigns count, and multiply rows",
+    ),
+    Mutant(
+        name="redemptions_counted_by_coupon",
+        file=f"{INTERMEDIATE}/marketing/int_marketing__campaign_households_redeemed.sql",
+        original="count(*) as redemption_count",
+        broken="count(distinct coupon_upc) as redemption_count",
+        stands_for="a coupon that is redeemed twice counts once",
+    ),
+    Mutant(
+        name="redemptions_of_a_coupon_on_its_first_day_only",
+        file=f"{MARTS}/marketing/fct_coupon_redemptions.sql",
+        original="        redemption_date,\n        business_week\n    from redemptions\n",
+        broken=(
+            "        min(redemption_date) as redemption_date,\n"
+            "        min(business_week) as business_week\n"
+            "    from redemptions\n"
+            "    group by household_id, coupon_upc, campaign_id\n"
+        ),
+        stands_for="a coupon that is redeemed twice counts once",
+    ),
+    Mutant(
+        name="targeted_households_without_redemption_left_out",
+        file=f"{MARTS}/marketing/fct_campaign_households.sql",
+        original="    from campaign_households\n",
+        broken="    from campaign_households\n    where has_redeemed\n",
+        stands_for="every targeted household has redeemed",
+    ),
+    Mutant(
+        name="coupon_with_one_product",
+        file=f"{MARTS}/marketing/bridge_coupon_products.sql",
+        original="        product_id\n    from coupon_products\n",
+        broken=(
+            "        min(product_id) as product_id\n"
+            "    from coupon_products\n"
+            "    group by coupon_upc, campaign_id\n"
+        ),
+        stands_for="the bridge is taken for a dimension",
+    ),
+    Mutant(
+        name="redemptions_last_for_first",
+        file=f"{INTERMEDIATE}/marketing/int_marketing__campaign_households_redeemed.sql",
+        original="min(redemption_date) as first_redemption_date",
+        broken="max(redemption_date) as first_redemption_date",
+        stands_for="min and max are mixed up",
+    ),
+)
+
+CALENDAR = (
+    Mutant(
+        name="days_between_backwards",
+        file="macros/days_between.sql",
+        original="dbt.datediff(first_date, second_date,",
+        broken="dbt.datediff(second_date, first_date,",
+        stands_for="first and second date are swapped",
+        select="int_marketing__campaigns_dated fct_household_months dim_dates",
+    ),
+    Mutant(
+        name="calendar_of_sales_only",
+        file=f"{INTERMEDIATE}/shared/int_shared__calendar_bounded.sql",
+        original="        max(end_date) as last_date\n",
+        broken="        max(start_date) as last_date\n",
+        stands_for="campaigns end after the calendar",
+    ),
+    Mutant(
+        name="calendar_begins_within_a_year",
+        file=f"{INTERMEDIATE}/shared/int_shared__calendar_bounded.sql",
+        original="{{ dbt.date_trunc('year', 'min(first_date)') }}",
+        broken="min(first_date)",
+        stands_for="the first year is not whole",
+    ),
+    Mutant(
+        name="calendar_without_its_last_day",
+        file=f"{MARTS}/shared/dim_dates.sql",
+        original="'bounds.last_day') }} + 1",
+        broken="'bounds.last_day') }}",
+        stands_for="the year's last day is lost",
+    ),
+    Mutant(
+        name="calendar_without_its_first_day",
+        file=f"{MARTS}/shared/dim_dates.sql",
+        original="'days.generated_number - 1'",
+        broken="'days.generated_number'",
+        stands_for="every date is a day late",
+    ),
+    Mutant(
+        name="calendar_of_one_year",
+        file=f"{MARTS}/shared/dim_dates.sql",
+        original="dbt.generate_series(36525)",
+        broken="dbt.generate_series(365)",
+        stands_for="dates of other years are not in the calendar",
+    ),
+    Mutant(
+        name="weekend_without_saturday",
+        file=f"{MARTS}/shared/dim_dates.sql",
+        original="iso_day_of_week >= 6 as is_weekend",
+        broken="iso_day_of_week > 6 as is_weekend",
+        stands_for="> for >=",
+    ),
+    Mutant(
+        name="weekdays_count_from_0",
+        file=f"{MARTS}/shared/dim_dates.sql",
+        original=" + 1 as iso_day_of_week",
+        broken=" as iso_day_of_week",
+        stands_for="days of the week are off by one",
+    ),
+    Mutant(name="unknown_date_lost", file=f"{MARTS}/shared/dim_dates.sql", **UNKNOWN_LOST),
+)
+
+SNAPSHOTS = (
+    Mutant(
+        name="snapshot_of_products_without_the_brand",
+        file="snapshots/_snapshots.yml",
+        original="check_cols: [manufacturer_id, department, brand_type, product_category,",
+        broken="check_cols: [manufacturer_id, department, product_category,",
+        stands_for="changes of an attribute are not kept",
+        select="stg_retail_db__products+",
+    ),
+    Mutant(
+        name="snapshot_of_products_without_those_that_left",
+        file="snapshots/_snapshots.yml",
+        original="product_type, package_size]\n      hard_deletes: new_record\n",
+        broken="product_type, package_size]\n      hard_deletes: ignore\n",
+        stands_for="a product that leaves the catalog stays in it for ever",
+        select="stg_retail_db__products+",
+    ),
+    Mutant(
+        name="snapshot_of_households_without_the_income",
+        file="snapshots/_snapshots.yml",
+        original="check_cols: [age_band, income_band, home_ownership,",
+        broken="check_cols: [age_band, home_ownership,",
+        stands_for="changes of an answer are not kept",
+        select="stg_retail_db__demographics+",
+    ),
+    Mutant(
+        name="snapshot_of_households_without_those_that_left",
+        file="snapshots/_snapshots.yml",
+        original="household_composition, kids_count]\n      hard_deletes: new_record\n",
+        broken="household_composition, kids_count]\n      hard_deletes: ignore\n",
+        stands_for="answers that were withdrawn stay for ever",
+        select="stg_retail_db__demographics+",
+    ),
+)
+
+MUTANTS = (
+    *BUSINESS_TIME,
+    *MONEY,
+    *LINES,
+    *BASKETS,
+    *INCREMENTAL,
+    *PROMOTIONS,
+    *PRODUCTS_AND_STORES,
+    *HOUSEHOLDS,
+    *HOUSEHOLD_MONTHS,
+    *CAMPAIGNS_AND_COUPONS,
+    *CALENDAR,
+    *SNAPSHOTS,
+)
