@@ -19,7 +19,7 @@ help: ## List the targets
 setup: $(VENV)/.locked ## Set up the environment .venv from the lock file
 
 $(VENV)/.locked: locks/bootstrap.txt locks/core.txt
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || { \
 		echo "error: $(PYTHON): expected Python 3.11, 3.12 or 3.13, found" \
 			"$$($(PYTHON) --version 2>&1); name another with 'make PYTHON=python3.11 ...'" >&2; exit 1; }
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -14,29 +15,56 @@ from company import write_company
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 
+Company = Mapping[str, Iterable[dict[str, object]]]
+
 
 class DbtProject:
     """The repository as it is, on other data: files, warehouse, target and logs in `folder`."""
 
-    def __init__(self, folder: Path, company: Mapping[str, Iterable[dict[str, object]]]):
-        """Write the company's files; load and build nothing yet."""
+    def __init__(self, folder: Path, company: Company | None, root: Path = ROOT):
+        """Write the company's files; load and build nothing yet.
+
+        Args:
+            folder: Where everything goes that the commands make.
+            company: Rows of the source's tables; None for the real sample.
+            root: Where the commands run: the repository or a copy of it.
+        """
         self.folder = folder
+        self.root = root
         self.warehouse = folder / "warehouse" / "tally.duckdb"
-        self.files = write_company(folder / "files", company)
+        self.target = folder / "target"
+        self.files = folder / "files"
         self.environment = {
             **os.environ,
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-            "SOURCES__SAMPLE__FOLDER": str(self.files),
             "TALLY_WAREHOUSE": str(self.warehouse),
-            "DBT_TARGET_PATH": str(folder / "target"),
+            "DBT_TARGET_PATH": str(self.target),
             "DBT_LOG_PATH": str(folder / "logs"),
         }
+        if company is not None:
+            self.environment["SOURCES__SAMPLE__FOLDER"] = str(self.files)
+            self.write(company)
+
+    def write(self, company: Company) -> None:
+        """Give the source these rows."""
+        write_company(self.files, company)
+
+    def restore(self, warehouse: Path | None) -> None:
+        """Go on from a copy of a warehouse file; from none with None."""
+        self.warehouse.unlink(missing_ok=True)
+        if warehouse:
+            self.warehouse.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(warehouse, self.warehouse)
+
+    def keep(self, name: str) -> Path:
+        """Give a copy of the warehouse file as it is now."""
+        return Path(shutil.copy(self.warehouse, self.folder / f"{name}.duckdb"))
 
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a command in the repository's root; what it printed and its exit code."""
+        """Run a command in the root; what it printed and its exit code."""
         return subprocess.run(
             command,
-            cwd=ROOT,
+            cwd=self.root,
             env={**self.environment, **environment},
             capture_output=True,
             text=True,
@@ -46,11 +74,11 @@ class DbtProject:
 
     def load(self, *arguments: str, **environment: str) -> None:
         """Load with `python -m ingestion`; fail the test where it fails."""
-        _succeeded(self.run("python", "-m", "ingestion", *arguments, **environment))
+        succeeded(self.run("python", "-m", "ingestion", *arguments, **environment))
 
     def dbt(self, *arguments: str, **environment: str) -> str:
         """Run dbt; fail the test where it fails. Gives what it printed."""
-        return _succeeded(self.run("dbt", "--no-use-colors", *arguments, **environment))
+        return succeeded(self.run("dbt", "--no-use-colors", *arguments, **environment))
 
     def fetch(self, query: str) -> list[tuple]:
         """Read from the warehouse."""
@@ -58,6 +86,7 @@ class DbtProject:
             return connection.execute(query).fetchall()
 
 
-def _succeeded(completed: subprocess.CompletedProcess[str]) -> str:
+def succeeded(completed: subprocess.CompletedProcess[str]) -> str:
+    """Give what a command printed; fail the test where it failed."""
     assert completed.returncode == 0, f"{completed.args}\n{completed.stdout}\n{completed.stderr}"
     return completed.stdout

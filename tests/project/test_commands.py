@@ -1,0 +1,376 @@
+"""What a person who knows dbt, or make, types in the repository's root works."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pytest
+from dbt_project import ROOT, DbtProject, succeeded
+
+DBT_FILES = ("dbt_project.yml", "profiles.yml", "macros", "models", "seeds", "snapshots")
+
+
+def copy_of_project(root: Path) -> Path:
+    """Copy what dbt reads, to be changed there."""
+    root.mkdir()
+    for name in DBT_FILES:
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, root / name)
+    shutil.copytree(ROOT / "tests/dbt", root / "tests/dbt")
+    return root
+
+
+# dbt
+
+
+@pytest.mark.parametrize("command", ["run", "test --select fct_baskets", "source freshness"])
+def test_dbt_commands_work_as_they_are(rebuilt: DbtProject, command: str):
+    rebuilt.dbt(*command.split())
+
+
+def test_everything_parses_and_builds_without_a_warning(rebuilt: DbtProject):
+    rebuilt.dbt("--warn-error", "parse", "--no-partial-parse")
+    printed = rebuilt.dbt("--warn-error", "build")
+    assert re.search(r"PASS=\d+ WARN=0 ERROR=0 SKIP=0", printed)
+    assert re.search(r"\d+ unit tests", printed)
+
+
+def test_deprecated_property_is_a_warning_that_fails(tmp_path: Path):
+    project = DbtProject(tmp_path, None, root=copy_of_project(tmp_path / "root"))
+    properties = project.root / "models/marts/marketing/_marketing__models.yml"
+    nested = properties.read_text()
+    flat = re.sub(r"arguments:\n +(min_value)", r"\1", nested)
+    assert flat != nested
+    properties.write_text(flat)
+
+    completed = project.run("dbt", "--no-use-colors", "--warn-error", "parse")
+
+    assert completed.returncode != 0
+    assert "MissingArgumentsPropertyInGenericTestDeprecation" in completed.stdout
+
+
+def listening(port: int) -> set[str]:
+    """Local addresses, in the kernel's form, that accept connections on a port."""
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            address, state = (line.split()[index] for index in (1, 3))
+            host, _, number = address.partition(":")
+            if state == "0A" and int(number, 16) == port:
+                found.add(host)
+    return found
+
+
+def test_documentation_is_served_to_this_machine_alone(built: DbtProject):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        ["dbt", "docs", "serve", "--no-browser", "--port", str(port)],
+        cwd=ROOT,
+        env=built.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not (addresses := listening(port)) and time.monotonic() < deadline:
+            assert server.poll() is None
+            time.sleep(0.1)
+        assert addresses == {"0100007F"}
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/catalog.json", timeout=10) as page:
+            assert "model.tally.fct_baskets" in json.load(page)["nodes"]
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(10)
+
+
+def test_sql_is_linted_without_a_warehouse(workbench: DbtProject, tmp_path: Path):
+    missing = tmp_path / "missing.duckdb"
+    succeeded(
+        workbench.run(
+            "sqlfluff",
+            "lint",
+            "models/marts/sales/fct_sales_lines.sql",
+            TALLY_WAREHOUSE=str(missing),
+        )
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+# Pull requests
+
+
+@dataclass(frozen=True)
+class PullRequest:
+    """A copy of the project, changed, beside the base's warehouse and dbt's record of it."""
+
+    project: DbtProject
+    base: DbtProject
+    state: Path
+
+    @property
+    def base_warehouse(self) -> Path:
+        return self.project.root / "warehouse" / "tally.duckdb"
+
+    @property
+    def warehouse(self) -> Path:
+        return self.project.root / "warehouse" / "pr.duckdb"
+
+    def dbt(self, *arguments: str) -> str:
+        return self.project.dbt(*arguments, "--target", "pr")
+
+    def build(self) -> str:
+        selected = ("--select", "state:modified+", "--defer", "--state", str(self.state))
+        return self.dbt("build", *selected)
+
+    def built(self) -> set[str]:
+        """Names of the models, seeds and snapshots that the latest build made."""
+        results = json.loads((self.project.target / "run_results.json").read_text())["results"]
+        return {
+            result["unique_id"].split(".")[-1]
+            for result in results
+            if result["unique_id"].split(".")[0] in ("model", "seed", "snapshot")
+        }
+
+    def with_children(self, *names: str) -> set[str]:
+        """The named nodes and all that is built on them."""
+        children = json.loads((self.state / "manifest.json").read_text())["child_map"]
+        found = set()
+        open_nodes = [node for node in children if node.split(".")[-1] in names]
+        assert len(open_nodes) == len(names)
+        while open_nodes:
+            node = open_nodes.pop()
+            if node.split(".")[0] in ("model", "seed", "snapshot") and node not in found:
+                found.add(node)
+                open_nodes += children[node]
+        return {node.split(".")[-1] for node in found}
+
+
+@pytest.fixture(scope="module")
+def branch(built: DbtProject, tmp_path_factory: pytest.TempPathFactory) -> PullRequest:
+    folder = tmp_path_factory.mktemp("pull_request")
+    root = copy_of_project(folder / "root")
+    (root / "warehouse").mkdir()
+    shutil.copy(built.warehouse, root / "warehouse" / "tally.duckdb")
+    state = Path(shutil.copytree(built.target, folder / "state"))
+    return PullRequest(DbtProject(folder, None, root=root), built, state)
+
+
+def relations(warehouse: Path) -> set[str]:
+    """Tables and views of the project in a warehouse file, but for stored failures."""
+    with duckdb.connect(warehouse, read_only=True) as connection:
+        return {
+            name
+            for (name,) in connection.execute(
+                "select table_name from information_schema.tables"
+                " where table_schema in ('staging', 'intermediate', 'marts', 'seeds', 'snapshots')"
+                " and table_catalog = current_database()"
+            ).fetchall()
+        }
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("file", "found", "changed", "modified"),
+    [
+        pytest.param(
+            "models/marts/marketing/dim_campaigns.sql",
+            "        duration_days,\n",
+            "        duration_days + 0 as duration_days,\n",
+            ["dim_campaigns"],
+            id="model",
+        ),
+        pytest.param(
+            "models/staging/retail_db/stg_retail_db__demographics.sql",
+            "        kids_count,\n",
+            "        coalesce(kids_count, null) as kids_count,\n",
+            ["stg_retail_db__demographics"],
+            id="model_that_reads_a_source",
+        ),
+        pytest.param(
+            "models/marts/sales/fct_sales_lines.sql",
+            "        lines.quantity,\n",
+            "        lines.quantity + 0 as quantity,\n",
+            ["fct_sales_lines"],
+            id="incremental_model",
+        ),
+        pytest.param(
+            "seeds/age_bands.csv", "Unknown,99", "Unasked,98\nUnknown,99", ["age_bands"], id="seed"
+        ),
+        pytest.param(
+            "macros/business_time.sql", "'7 * ('", "'0 + 7 * ('", ["dim_dates"], id="macro"
+        ),
+    ],
+)
+def test_pull_request_builds_what_changed_and_its_children(
+    branch: PullRequest, file: str, found: str, changed: str, modified: list[str]
+):
+    branch.warehouse.unlink(missing_ok=True)
+    path = branch.project.root / file
+    original, base = path.read_text(), digest(branch.base_warehouse)
+    assert original.count(found) == 1
+    path.write_text(original.replace(found, changed))
+    try:
+        branch.build()
+    finally:
+        path.write_text(original)
+
+    expected = branch.with_children(*modified)
+    assert branch.built() == expected
+    assert relations(branch.warehouse) == expected
+    assert digest(branch.base_warehouse) == base
+
+
+def test_pull_request_without_a_change_of_models_builds_nothing(branch: PullRequest):
+    assert "Nothing to do" in branch.build()
+
+
+def test_pull_request_sees_how_fresh_the_base_is(branch: PullRequest):
+    branch.dbt("source", "freshness")
+
+
+def test_pull_request_cannot_write_to_the_base(branch: PullRequest):
+    shown = branch.dbt(
+        "--quiet",
+        "show",
+        "--inline",
+        "select readonly from duckdb_databases() where database_name = 'tally'",
+        "--output",
+        "json",
+    )
+    assert json.loads(shown)["show"] == [{"readonly": True}]
+
+
+# The summary of a run
+
+
+def figures(text: str) -> dict[str, list[str]]:
+    """First word of each indented line to the other words, without thousands separators."""
+    lines = (line.split() for line in text.splitlines() if line.startswith("  "))
+    return {first: [cell.replace(",", "") for cell in rest] for first, *rest in lines}
+
+
+MONTHS = """
+select
+    strftime(business_date, '%Y-%m') as month,
+    sum(gross_sales_usd)::varchar,
+    sum(net_sales_usd)::varchar,
+    count(distinct basket_id)::varchar,
+    count(distinct household_id)::varchar,
+    count(*)::varchar,
+    (sum(net_sales_usd) / count(distinct basket_id))::decimal(18, 2)::varchar
+from marts.fct_sales_lines
+group by month
+"""
+
+
+def test_summary_tells_what_a_run_did(built: DbtProject):
+    printed = succeeded(built.run("python", "scripts/summarize_run.py"))
+
+    found = figures(printed)
+    for table, rows in built.fetch(
+        "select 'retail_db.' || table_name, estimated_size from duckdb_tables()"
+        " where schema_name = 'raw_retail_db' and table_name[1] <> '_'"
+        " and table_name <> 'load_control_totals'"
+        " union all select 'promotion_feed.promotions', count(*)"
+        " from raw_promotion_feed.promotions"
+    ):
+        assert found[table] == [str(rows), str(rows)]
+
+    manifest = json.loads((built.target / "manifest.json").read_text())["nodes"]
+    kinds = [node["resource_type"] for node in manifest.values()]
+    assert (
+        f"Models built: {kinds.count('model')}   seeds: {kinds.count('seed')}   snapshots:"
+        f" {kinds.count('snapshot')}   data tests passed: {kinds.count('test')} of"
+        f" {kinds.count('test')}\n"
+    ) in printed
+
+
+def test_summary_shows_twelve_months_as_the_marts_have_them(built: DbtProject):
+    printed = succeeded(built.run("python", "scripts/summarize_run.py"))
+
+    expected = {month: rest for month, *rest in built.fetch(MONTHS)}
+    assert len(expected) == 12
+    assert {key: row for key, row in figures(printed).items() if key[:2] == "20"} == expected
+
+
+def test_summary_after_a_load_without_news_says_that_nothing_came(rebuilt: DbtProject):
+    rebuilt.load()
+    rebuilt.dbt("run", "--select", "dim_campaigns")
+    printed = succeeded(rebuilt.run("python", "scripts/summarize_run.py"))
+
+    loaded = {name: row for name, row in figures(printed).items() if name.count(".") == 1}
+    loaded = {name: row for name, row in loaded.items() if name.startswith(("retail", "promotion"))}
+    assert len(loaded) == 8
+    assert {row[0] for row in loaded.values()} == {"0"}
+    assert "Models built: 1 " in printed
+
+
+# make
+
+
+def make(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if name != "MAKEFLAGS"}
+    return subprocess.run(
+        ["make", *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_help_lists_every_target():
+    targets = re.findall(r"^\.PHONY: (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert {"run", "test"} <= set(targets)
+    for printed in (succeeded(make()), succeeded(make("help"))):
+        assert sorted(re.findall(r"^  make (\S+) +\S", printed, re.MULTILINE)) == sorted(targets)
+
+
+def test_run_is_a_load_a_build_the_docs_and_the_summary():
+    commands = succeeded(make("-n", "run")).splitlines()[-4:]
+    assert commands == [
+        "python -m ingestion",
+        "dbt build --exclude-resource-type unit_test",
+        "dbt --quiet docs generate --no-compile",
+        "python scripts/summarize_run.py",
+    ]
+
+
+@pytest.mark.parametrize("version", [None, "3.10.9", "3.14.0"])
+def test_other_python_is_refused_in_one_line(tmp_path: Path, version: str | None):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    shutil.copytree(ROOT / "locks", tmp_path / "locks")
+    python = tmp_path / "python"
+    if version:
+        python.write_text(f'#!/bin/sh\n[ "$1" = --version ] || exit 1\necho Python {version}\n')
+        python.chmod(0o755)
+
+    completed = make(f"PYTHON={python}", "run", folder=tmp_path)
+
+    assert completed.returncode != 0
+    assert completed.stdout == ""
+    error, by_make = completed.stderr.splitlines()
+    assert error.startswith(f"error: {python}: expected Python 3.11, 3.12 or 3.13, found ")
+    assert version is None or f"found Python {version}; " in error
+    assert "make PYTHON=" in error
+    assert by_make.startswith("make: *** ")
+    assert not (tmp_path / ".venv").exists()

@@ -1,0 +1,255 @@
+"""An incremental build gives what a build from nothing gives, whatever a load brings."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+from company import Rows, business_week, small_company, sold_at
+from conftest import BUILD
+from dbt_project import ROOT, DbtProject
+from marts import differences, rows
+
+# A Friday. The look-back of the next load reaches from its night to the Saturday before.
+UNTIL = date(2017, 6, 30)
+NEXT_DAYS = [date(2017, 7, day) for day in (1, 2, 3)]
+LATE, CHANGED, LEFT, ENTERED, EMPTIED = (date(2017, 6, day) for day in (24, 25, 26, 28, 29))
+REBRANDED, CATALOGED = date(2017, 2, 1), date(2017, 2, 2)
+# Promotions of these weeks come after their sales; there are none of the weeks of the look-back.
+LATE_WEEKS, LOOKED_BACK_WEEKS = (24, 25), (26, 27)
+PROMOTED_LATE = [date(2017, 6, 5) + timedelta(days=offset) for offset in range(14)]
+
+INCREMENTAL = ("fct_sales_lines", "fct_baskets", "fct_promotion_weeks")
+MARK = 1_000_000
+
+
+def basket(basket_id: int, day: date, *product_ids: int) -> Rows:
+    return [
+        {
+            "household_id": 101,
+            "store_id": 1,
+            "basket_id": basket_id,
+            "product_id": product_id,
+            "quantity": 1,
+            "sales_value": 2.5,
+            "retail_disc": 0.0,
+            "coupon_disc": 0.0,
+            "coupon_match_disc": 0.0,
+            "week": business_week(day),
+            "transaction_timestamp": sold_at(day, 12),
+        }
+        for product_id in product_ids
+    ]
+
+
+def product(product_id: int, brand: str) -> dict[str, object]:
+    return small_company()["products"][0] | {"product_id": product_id, "brand": brand}
+
+
+def company_until() -> dict[str, Rows]:
+    """The small company, with products that are sold on one day alone."""
+    company = small_company()
+    company["transactions"] += basket(9002, LEFT, 3, 4)
+    company["transactions"] += basket(9003, REBRANDED, 40) + basket(9004, CATALOGED, 41)
+    company["products"] += [product(40, "National")]
+    company["promotions"] = [row for row in company["promotions"] if row["week"] < LATE_WEEKS[0]]
+    return company
+
+
+def with_news() -> dict[str, Rows]:
+    """What the source has later: every piece of news is about dates of its own."""
+    company = company_until()
+    company["transactions"] = [
+        line | {"sales_value": line["sales_value"] + 1}
+        if line["transaction_timestamp"] == sold_at(CHANGED, 23, 30)
+        else line
+        for line in company["transactions"]
+        if line["basket_id"] != 9002
+    ]
+    company["transactions"] += basket(9001, LATE, 5) + basket(9002, ENTERED, 3, 4)
+    company["products"][-1] |= {"brand": "Private"}
+    company["products"] += [product(41, "Private")]
+    company["promotions"] = [
+        row for row in small_company()["promotions"] if row["week"] not in LOOKED_BACK_WEEKS
+    ]
+    return company
+
+
+@pytest.fixture(scope="module")
+def first_build(workbench: DbtProject) -> Path:
+    """The warehouse after a first load and build."""
+    workbench.restore(None)
+    workbench.write(company_until())
+    workbench.load("--until", str(UNTIL))
+    workbench.dbt(*BUILD, "--exclude-resource-type", "test")
+    return workbench.keep("first_build")
+
+
+@dataclass(frozen=True)
+class Builds:
+    """Warehouses of the same raw data, built in one way and the other."""
+
+    incremental: Path
+    full: Path
+
+
+@dataclass(frozen=True)
+class News(Builds):
+    """And the dates of each table that the incremental build wrote."""
+
+    written: dict[str, set[date]]
+
+
+def mark(warehouse: Path, amount: int) -> None:
+    """Add an amount to a column of each fact that no other model reads."""
+    with duckdb.connect(warehouse) as connection:
+        connection.execute(f"update marts.fct_sales_lines set quantity = quantity + {amount}")
+        connection.execute(f"update marts.fct_baskets set line_count = line_count + {amount}")
+
+
+def unmark(warehouse: Path) -> dict[str, set[date]]:
+    """Take the mark off where it still is; give the dates where it is not."""
+    written = {}
+    with duckdb.connect(warehouse) as connection:
+        for table, column in (("fct_sales_lines", "quantity"), ("fct_baskets", "line_count")):
+            dates = connection.execute(
+                f"select distinct business_date from marts.{table} where {column} < {MARK}"
+            ).fetchall()
+            written[table] = {day for (day,) in dates}
+            connection.execute(
+                f"update marts.{table} set {column} = {column} - {MARK} where {column} >= {MARK}"
+            )
+    return written
+
+
+@pytest.fixture(scope="module")
+def news(workbench: DbtProject, first_build: Path) -> News:
+    workbench.restore(first_build)
+    workbench.write(with_news())
+    workbench.load("--until", str(NEXT_DAYS[0]))
+    mark(workbench.warehouse, MARK)
+    workbench.dbt("run")
+    written = unmark(workbench.warehouse)
+    incremental = workbench.keep("news_incremental")
+    workbench.dbt("run", "--full-refresh")
+    return News(incremental, workbench.keep("news_full"), written)
+
+
+def test_incremental_build_of_news_equals_a_build_from_nothing(news: News):
+    assert differences(news.incremental, news.full) == []
+
+
+@pytest.mark.parametrize(
+    "days",
+    [
+        pytest.param([LATE], id="late_line"),
+        pytest.param([CHANGED], id="changed_amount"),
+        pytest.param([LEFT], id="day_that_a_basket_left"),
+        pytest.param([ENTERED], id="day_that_a_basket_moved_to"),
+        pytest.param([REBRANDED], id="product_of_another_brand"),
+        pytest.param([CATALOGED], id="product_that_entered_the_catalog"),
+        pytest.param(PROMOTED_LATE, id="promotions_of_an_older_week"),
+        pytest.param([NEXT_DAYS[0]], id="new_day"),
+    ],
+)
+@pytest.mark.parametrize("table", ["fct_sales_lines", "fct_baskets"])
+def test_news_reaches_its_dates(news: News, first_build: Path, table: str, days: list[date]):
+    listed = ", ".join(f"date '{day}'" for day in days)
+    before, after, full = (
+        rows(warehouse, table, f"business_date in ({listed})")
+        for warehouse in (first_build, news.incremental, news.full)
+    )
+    assert before != after
+    assert after == full != []
+
+
+@pytest.mark.parametrize("table", ["fct_sales_lines", "fct_baskets"])
+def test_dates_without_news_are_not_written(news: News, first_build: Path, table: str):
+    dates_with_news = {LATE, CHANGED, LEFT, ENTERED, REBRANDED, CATALOGED, NEXT_DAYS[0]}
+    # Baskets take nothing of promotions but the load id: only where a line was promoted.
+    assert dates_with_news <= news.written[table] <= dates_with_news | {*PROMOTED_LATE}
+
+
+def test_data_tests_do_not_take_news_for_a_fault(workbench: DbtProject, news: News):
+    workbench.restore(news.incremental)
+    workbench.dbt(*BUILD)
+
+
+@pytest.fixture(scope="module")
+def day_by_day(workbench: DbtProject, news: News) -> Builds:
+    """The days after the news, each loaded and built on its own."""
+    workbench.restore(news.incremental)
+    workbench.write(with_news())
+    for day in NEXT_DAYS[1:]:
+        workbench.load("--until", str(day))
+        workbench.dbt("run")
+    incremental = workbench.keep("day_by_day_incremental")
+    workbench.dbt("run", "--full-refresh")
+    return Builds(incremental, workbench.keep("day_by_day_full"))
+
+
+def test_builds_day_by_day_equal_one_build(day_by_day: Builds):
+    assert differences(day_by_day.incremental, day_by_day.full) == []
+    for day in NEXT_DAYS:
+        for table in ("fct_sales_lines", "fct_baskets"):
+            assert rows(day_by_day.incremental, table, f"business_date = date '{day}'") != []
+
+
+def row_numbers(warehouse: Path, table: str) -> list[tuple]:
+    """DuckDB's number of each row and the row: one that is written again gets another number."""
+    with duckdb.connect(warehouse, read_only=True) as connection:
+        return connection.execute(f"select rowid, * from marts.{table} order by rowid").fetchall()
+
+
+def test_build_after_a_load_without_news_writes_no_row(workbench: DbtProject, day_by_day: Builds):
+    workbench.restore(day_by_day.incremental)
+    workbench.write(with_news())
+    loads = workbench.fetch("select count(*) from raw_retail_db._dlt_loads")
+    workbench.load("--until", str(NEXT_DAYS[-1]))
+    assert workbench.fetch("select count(*) from raw_retail_db._dlt_loads") != loads
+
+    workbench.dbt("run", "--select", *INCREMENTAL)
+
+    for table in INCREMENTAL:
+        before, after = (
+            row_numbers(warehouse, table)
+            for warehouse in (day_by_day.incremental, workbench.warehouse)
+        )
+        assert before == after != []
+
+
+def test_day_that_loses_its_last_line_fails_the_build_until_a_full_refresh(
+    workbench: DbtProject, first_build: Path
+):
+    company = company_until()
+    shift = timedelta(days=1)
+    company["transactions"] = [
+        line | {"transaction_timestamp": line["transaction_timestamp"] + shift}
+        if sold_at(EMPTIED, 0) <= line["transaction_timestamp"] < sold_at(EMPTIED + shift, 0)
+        else line
+        for line in company["transactions"]
+    ]
+    workbench.restore(first_build)
+    workbench.write(company)
+    workbench.load("--until", str(UNTIL))
+
+    selected = ("--select", "fct_sales_lines+", "--exclude-resource-type", "unit_test")
+    incremental = workbench.run("dbt", "--no-use-colors", "build", *selected)
+
+    assert incremental.returncode == 1
+    failed = set(re.findall(r"Failure in test (\w+)", incremental.stdout))
+    assert "unique_combination_of_columns_fct_sales_lines_basket_id__product_id" in failed
+    assert "assert_no_line_lost_from_raw_to_fact" in failed
+    # What reads the lines is not built on them, and the test's file names the way out.
+    assert "SKIP relation marts.fct_baskets" in incremental.stdout
+    advice = (ROOT / "tests/dbt/assert_no_line_lost_from_raw_to_fact.sql").read_text()
+    assert "`dbt build --full-refresh --select fct_sales_lines+`" in advice
+
+    workbench.dbt("build", "--full-refresh", *selected)
+    for table in ("fct_sales_lines", "fct_baskets"):
+        left = rows(workbench.warehouse, table, f"business_date = date '{EMPTIED}'")
+        assert left == []

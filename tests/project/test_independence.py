@@ -1,0 +1,30 @@
+"""The marts are the same wherever and however they are built."""
+
+from __future__ import annotations
+
+import pytest
+from company import small_company
+from conftest import BUILD
+from dbt_project import DbtProject
+from marts import differences
+
+
+@pytest.mark.parametrize(
+    ("timezone", "locale", "threads"),
+    [
+        ("Asia/Tokyo", "C", 1),
+        ("Pacific/Auckland", "C.UTF-8", 4),
+        ("America/Los_Angeles", "C", 4),
+    ],
+)
+def test_marts_do_not_depend_on_time_zone_locale_or_threads(
+    built: DbtProject, workbench: DbtProject, timezone: str, locale: str, threads: int
+):
+    machine = {"TZ": timezone, "LC_ALL": locale}
+    workbench.restore(None)
+    workbench.write(small_company())
+    workbench.load(**machine)
+    workbench.dbt(*BUILD, "--exclude-resource-type", "test", "--threads", str(threads), **machine)
+
+    # A load is named after its moment, so two of them are never named alike.
+    assert differences(built.warehouse, workbench.warehouse, leave_out=["load_id"]) == []
