@@ -15,6 +15,11 @@ from company import write_company
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 
+# A person's, without what a make that runs the tests hands to its commands.
+ENVIRONMENT = {
+    name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))
+}
+
 Company = Mapping[str, Iterable[dict[str, object]]]
 
 
@@ -35,7 +40,7 @@ class DbtProject:
         self.target = folder / "target"
         self.files = folder / "files"
         self.environment = {
-            **os.environ,
+            **ENVIRONMENT,
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
             "TALLY_WAREHOUSE": str(self.warehouse),
             "DBT_TARGET_PATH": str(self.target),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import signal
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from dbt_project import ROOT, DbtProject, succeeded
+from dbt_project import ENVIRONMENT, ROOT, DbtProject, succeeded
 
 DBT_FILES = ("dbt_project.yml", "profiles.yml", "macros", "models", "seeds", "snapshots")
 
@@ -326,11 +325,10 @@ def test_summary_after_a_load_without_news_says_that_nothing_came(rebuilt: DbtPr
 
 
 def make(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if name != "MAKEFLAGS"}
     return subprocess.run(
         ["make", *arguments],
         cwd=folder,
-        env=environment,
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         timeout=60,
