@@ -1,3 +1,18 @@
+{# An instant as a UTC timestamp without a time zone. dlt writes its own timestamps with one, and
+   business_time would turn them the other way. #}
+{% macro utc_timestamp(instant) -%}
+    {{- adapter.dispatch('utc_timestamp', 'tally')(instant) -}}
+{%- endmacro %}
+
+{% macro default__utc_timestamp(instant) -%}
+    timezone('UTC', {{ instant }})
+{%- endmacro %}
+
+{# Spark has instants alone, and shows them in UTC. #}
+{% macro spark__utc_timestamp(instant) -%}
+    {{ instant }}
+{%- endmacro %}
+
 {# A UTC timestamp as the clock in the shop shows it. The one place where the engines' time zone
    functions differ. #}
 {% macro business_time(utc_timestamp, timezone=var('business_timezone')) -%}

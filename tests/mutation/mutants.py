@@ -51,6 +51,8 @@ class Mutant:
 STAGING = "models/staging"
 INTERMEDIATE = "models/intermediate"
 MARTS = "models/marts"
+KPI_STEPS = "models/kpis/intermediate"
+KPI_MARTS = "models/kpis/marts"
 DATED = "int_sales__lines_priced+ int_shared__calendar_bounded+ int_marketing__redemptions_dated+"
 UNKNOWN_LOST = {
     "original": "    select * from known\n    union all\n    select * from unknown\n",
@@ -1117,6 +1119,667 @@ SNAPSHOTS = (
     ),
 )
 
+PERIODS = "int_kpis__retention_measured+ int_kpis__periods_bounded+ int_kpis__sales_compared+"
+KPIS = (
+    Mutant(
+        name="kpi_baskets_counted_by_line",
+        file=f"{KPI_STEPS}/int_kpis__sales_measured.sql",
+        original="count(distinct basket_id)",
+        broken="count(basket_id)",
+        stands_for="every line is taken for a visit",
+    ),
+    Mutant(
+        name="kpi_households_counted_by_line",
+        file=f"{KPI_STEPS}/int_kpis__sales_measured.sql",
+        original="count(distinct household_id) as active",
+        broken="count(household_id) as active",
+        stands_for="every line is taken for a household",
+    ),
+    Mutant(
+        name="kpi_new_households_after_the_first_day",
+        file=f"{KPI_STEPS}/int_kpis__sales_measured.sql",
+        original="first_purchase_date >= {{ period }}",
+        broken="first_purchase_date > {{ period }}",
+        stands_for="newcomers of the first day are lost",
+    ),
+    Mutant(
+        name="kpi_new_households_by_department",
+        file=f"{KPI_STEPS}/int_kpis__lines_attributed.sql",
+        original="        first_purchases.first_purchase_date,\n",
+        broken=(
+            "        min(lines.business_date) over (\n"
+            "            partition by lines.household_id, products.department\n"
+            "        ) as first_purchase_date,\n"
+        ),
+        stands_for="a regular is new in every department",
+    ),
+    Mutant(
+        name="kpi_unknown_household_counts",
+        file=f"{KPI_STEPS}/int_kpis__lines_attributed.sql",
+        original="        first_purchases.household_id\n",
+        broken="        lines.household_id\n",
+        stands_for="nobody is counted as somebody",
+    ),
+    Mutant(
+        name="kpi_discount_without_coupon_match",
+        file=f"{KPI_STEPS}/int_kpis__sales_measured.sql",
+        original="sum(loyalty_discount_usd + coupon_match_discount_usd)",
+        broken="sum(loyalty_discount_usd)",
+        stands_for="a discount of the retailer is left out",
+    ),
+    Mutant(
+        name="kpi_private_label_at_shelf_price",
+        file=f"{KPI_STEPS}/int_kpis__sales_measured.sql",
+        original="when is_private_label then net_sales_usd",
+        broken="when is_private_label then gross_sales_usd",
+        stands_for="gross over net sales",
+    ),
+    Mutant(
+        name="kpi_promoted_lines_all",
+        file=f"{KPI_STEPS}/int_kpis__sales_measured.sql",
+        original="case when is_promoted then net_sales_usd else 0 end",
+        broken="net_sales_usd",
+        stands_for="the condition is lost",
+    ),
+    Mutant(
+        name="kpi_lines_without_discount_count",
+        file=f"{KPI_STEPS}/int_kpis__sales_measured.sql",
+        original="loyalty_discount_usd > 0",
+        broken="loyalty_discount_usd >= 0",
+        stands_for="every line has a loyalty discount",
+    ),
+    Mutant(
+        name="kpi_retention_of_a_period_that_has_not_begun",
+        file=f"{KPI_STEPS}/int_kpis__retention_measured.sql",
+        original="        on expected.period_start_date <= latest.latest_business_date\n",
+        broken="        on true\n",
+        stands_for="nobody came back to a period that is not there yet",
+    ),
+    Mutant(
+        name="kpi_retention_of_nobody",
+        file=f"{KPI_STEPS}/int_kpis__retention_measured.sql",
+        original="where household_id is not null",
+        broken="where true",
+        stands_for="sales of no known household never come back",
+    ),
+    Mutant(
+        name="kpi_retention_ever_after",
+        file=f"{KPI_STEPS}/int_kpis__retention_measured.sql",
+        original="and expected.period_start_date = active.period_start_date",
+        broken="and expected.period_start_date <= active.period_start_date",
+        stands_for="whoever comes back later is retained",
+    ),
+    Mutant(
+        name="kpi_retention_of_those_who_came_back",
+        file=f"{KPI_STEPS}/int_kpis__retention_measured.sql",
+        original="    left join active\n",
+        broken="    inner join active\n",
+        stands_for="the rate is divided by those who came back",
+    ),
+    Mutant(
+        name="kpi_month_of_30_days",
+        file="macros/kpis.sql",
+        original="dbt.dateadd('month', 1, period",
+        broken="dbt.dateadd('day', 30, period",
+        stands_for="months have 30 days",
+        select=PERIODS,
+    ),
+    Mutant(
+        name="kpi_week_of_six_days",
+        file="macros/kpis.sql",
+        original="dbt.dateadd('day', 7, period",
+        broken="dbt.dateadd('day', 6, period",
+        stands_for="weeks end on Saturday",
+        select=PERIODS,
+    ),
+    Mutant(
+        name="kpi_month_is_a_week",
+        file="macros/kpis.sql",
+        original="'month': 'month_start_date'",
+        broken="'month': 'week_start_date'",
+        stands_for="another column of the calendar",
+        select=PERIODS,
+    ),
+    Mutant(
+        name="kpi_redeeming_households_by_coupon",
+        file=f"{KPI_STEPS}/int_kpis__redemptions_measured.sql",
+        original="count(distinct household_id)",
+        broken="count(household_id)",
+        stands_for="every coupon is taken for a household",
+    ),
+    Mutant(
+        name="kpi_campaign_always_runs",
+        file=f"{KPI_STEPS}/int_kpis__targets_measured.sql",
+        original="                and campaigns.end_date",
+        broken="                or campaigns.end_date",
+        stands_for="or for and",
+    ),
+    Mutant(
+        name="kpi_campaign_runs_on_its_first_day",
+        file=f"{KPI_STEPS}/int_kpis__targets_measured.sql",
+        original="campaigns.start_date <= dates",
+        broken="campaigns.start_date = dates",
+        stands_for="= for <=",
+    ),
+    Mutant(
+        name="kpi_redemption_of_any_campaign",
+        file=f"{KPI_STEPS}/int_kpis__targets_measured.sql",
+        original="            and running.campaign_id = redeemed.campaign_id\n",
+        broken="",
+        stands_for="a household that redeems anything counts in all its campaigns",
+    ),
+    Mutant(
+        name="kpi_redemption_of_any_period",
+        file=f"{KPI_STEPS}/int_kpis__targets_measured.sql",
+        original="            and running.period_start_date = redeemed.period_start_date\n",
+        broken="",
+        stands_for="who redeems once redeems for ever",
+    ),
+    Mutant(
+        name="kpi_redeeming_targets_all",
+        file=f"{KPI_STEPS}/int_kpis__targets_measured.sql",
+        original="count(case when has_redeemed then 1 end)",
+        broken="count(has_redeemed)",
+        stands_for="false is counted",
+    ),
+    Mutant(
+        name="kpi_partial_first_period_complete",
+        file=f"{KPI_STEPS}/int_kpis__periods_bounded.sql",
+        original="bounded.period_start_date >= observed.first_date",
+        broken="bounded.period_end_date >= observed.first_date",
+        stands_for="the first week is compared with whole ones",
+    ),
+    Mutant(
+        name="kpi_partial_last_period_complete",
+        file=f"{KPI_STEPS}/int_kpis__periods_bounded.sql",
+        original="and bounded.period_end_date <= observed",
+        broken="and bounded.period_start_date <= observed",
+        stands_for="the current month looks like a slump",
+    ),
+    Mutant(
+        name="kpi_open_day_complete",
+        file=f"{KPI_STEPS}/int_kpis__periods_bounded.sql",
+        original="sold.last_date >= counted",
+        broken="sold.last_date > counted",
+        stands_for="a day that is not over looks like a slump",
+    ),
+    Mutant(
+        name="kpi_days_counted_by_another_table",
+        file=f"{KPI_STEPS}/int_kpis__periods_bounded.sql",
+        original="min(counted_at)",
+        broken="max(counted_at)",
+        stands_for="a later load of one table closes the days of all",
+    ),
+    Mutant(
+        name="kpi_days_counted_in_any_load",
+        file=f"{KPI_STEPS}/int_kpis__periods_bounded.sql",
+        original="        max(counted_at)",
+        broken="        min(counted_at)",
+        stands_for="days are open for ever",
+    ),
+    Mutant(
+        name="kpi_counted_at_with_a_time_zone",
+        file=f"{STAGING}/retail_db/stg_retail_db__load_control_totals.sql",
+        original="{{ utc_timestamp('counted_at') }}",
+        broken="counted_at",
+        stands_for="the time zone of dlt turns business time the other way",
+    ),
+    Mutant(
+        name="kpi_first_period_lost",
+        file=f"{KPI_STEPS}/int_kpis__periods_bounded.sql",
+        original="            bounded.period_end_date >= observed.first_date\n",
+        broken="            bounded.period_start_date >= observed.first_date\n",
+        stands_for="sales before the first Monday are nowhere",
+    ),
+    Mutant(
+        name="kpi_latest_period_lost",
+        file=f"{KPI_STEPS}/int_kpis__periods_bounded.sql",
+        original="and bounded.period_start_date <= observed.last_date",
+        broken="and bounded.period_end_date < observed.last_date",
+        stands_for="the latest period is nowhere",
+    ),
+    Mutant(
+        name="kpi_periods_without_anything_lost",
+        file=f"{KPI_STEPS}/int_kpis__values_computed.sql",
+        original="left join measures as numerators",
+        broken="inner join measures as numerators",
+        stands_for="a department without sales vanishes in place of 0",
+    ),
+    Mutant(
+        name="kpi_ratio_of_nothing_is_0",
+        file=f"{KPI_STEPS}/int_kpis__values_computed.sql",
+        original="{{ kpi_ratio('numerator', 'denominator') }}",
+        broken="coalesce({{ kpi_ratio('numerator', 'denominator') }}, 0)",
+        stands_for="no basket at all is a basket value of 0",
+    ),
+    Mutant(
+        name="kpi_before_it_is_valid",
+        file=f"{KPI_STEPS}/int_kpis__values_computed.sql",
+        original="            and series.valid_from <= periods.period_start_date\n",
+        broken="",
+        stands_for="figures that the catalog withholds are published",
+    ),
+    Mutant(
+        name="kpi_numerator_of_any_slice",
+        file=f"{KPI_STEPS}/int_kpis__values_computed.sql",
+        original="            and series.slice = numerators.slice\n",
+        broken="",
+        stands_for="'Unknown' of a department and of an income band are mixed up",
+    ),
+    Mutant(
+        name="kpi_upside_down",
+        file="macros/kpis.sql",
+        original="cast({{ numerator }} as double) / nullif(cast({{ denominator }} as double), 0)",
+        broken="cast({{ denominator }} as double) / nullif(cast({{ numerator }} as double), 0)",
+        stands_for="numerator and denominator are swapped",
+        select="int_kpis__values_computed+",
+    ),
+    Mutant(
+        name="kpi_in_whole_numbers",
+        file="macros/kpis.sql",
+        original="        as decimal(18, 6)\n",
+        broken="        as decimal(18, 0)\n",
+        stands_for="rates are 0 or 1",
+        select="int_kpis__values_computed+",
+    ),
+    Mutant(
+        name="kpi_upper_limit_too_far",
+        file=f"{KPI_STEPS}/int_kpis__values_limited.sql",
+        original="limits.baseline_mean + 2.66 *",
+        broken="limits.baseline_mean + 3 *",
+        stands_for="three mean ranges are taken for three sigma",
+    ),
+    Mutant(
+        name="kpi_lower_limit_too_near",
+        file=f"{KPI_STEPS}/int_kpis__values_limited.sql",
+        original="limits.baseline_mean - 2.66 *",
+        broken="limits.baseline_mean - 2.0 *",
+        stands_for="noise becomes a signal",
+    ),
+    Mutant(
+        name="kpi_limits_with_later_points",
+        file=f"{KPI_STEPS}/int_kpis__values_limited.sql",
+        original=(
+            "        count(*) as baseline_periods,\n"
+            "        sum(kpi_value) as value_sum,\n"
+            "        sum(moving_range) as moving_range_sum\n"
+            "    from ranged\n"
+            "    where is_in_baseline\n"
+        ),
+        broken=(
+            "        count(case when is_in_baseline then 1 end) as baseline_periods,\n"
+            "        sum(case when is_in_baseline then kpi_value end) as value_sum,\n"
+            "        sum(moving_range) as moving_range_sum\n"
+            "    from ranged\n"
+        ),
+        stands_for="what has changed moves the limits that should tell of it",
+    ),
+    Mutant(
+        name="kpi_limits_before_the_baseline_is_whole",
+        file=f"{KPI_STEPS}/int_kpis__values_limited.sql",
+        original="        and baseline_periods = case",
+        broken="        and baseline_periods <= case",
+        stands_for="limits of two points",
+    ),
+    Mutant(
+        name="kpi_limits_where_nothing_moved",
+        file=f"{KPI_STEPS}/int_kpis__values_limited.sql",
+        original="moving_range_sum > 0",
+        broken="moving_range_sum >= 0",
+        stands_for="a cent is a signal",
+    ),
+    Mutant(
+        name="kpi_mean_range_of_all_points",
+        file=f"{KPI_STEPS}/int_kpis__values_limited.sql",
+        original="'baseline_periods - 1'",
+        broken="'baseline_periods'",
+        stands_for="there is one range less than points",
+    ),
+    Mutant(
+        name="kpi_first_range_from_before_the_baseline",
+        file=f"{KPI_STEPS}/int_kpis__values_limited.sql",
+        original="case when period_number > 1 then",
+        broken="case when period_number >= 1 then",
+        stands_for="the jump into the baseline widens its limits",
+    ),
+    Mutant(
+        name="kpi_judged_by_a_later_baseline",
+        file=f"{KPI_STEPS}/int_kpis__values_limited.sql",
+        original="            and ranged.period_number > 0\n",
+        broken="",
+        stands_for="what the catalog calls not comparable is compared",
+    ),
+    Mutant(
+        name="kpi_limits_of_partial_periods",
+        file=f"{KPI_STEPS}/int_kpis__values_limited.sql",
+        original=("        is_complete_period\n        and kpi_value is not null\n"),
+        broken="        kpi_value is not null\n",
+        stands_for="a partial week is a signal",
+    ),
+    Mutant(
+        name="kpi_signal_on_the_upper_limit",
+        file=f"{KPI_STEPS}/int_kpis__values_limited.sql",
+        original="kpi_value > upper_limit",
+        broken="kpi_value >= upper_limit",
+        stands_for=">= for >",
+    ),
+    Mutant(
+        name="kpi_signal_on_the_lower_limit",
+        file=f"{KPI_STEPS}/int_kpis__values_limited.sql",
+        original="kpi_value < lower_limit",
+        broken="kpi_value <= lower_limit",
+        stands_for="<= for <",
+    ),
+    Mutant(
+        name="kpi_signal_of_seven_of_eight",
+        file=f"{KPI_STEPS}/int_kpis__values_limited.sql",
+        original="side_sum = 8",
+        broken="side_sum >= 7",
+        stands_for="seven for eight in a row",
+    ),
+    Mutant(
+        name="kpi_signal_of_nine",
+        file=f"{KPI_STEPS}/int_kpis__values_limited.sql",
+        original="rows between 7 preceding",
+        broken="rows between 8 preceding",
+        stands_for="nine periods for eight",
+    ),
+    Mutant(
+        name="kpi_mean_is_a_side",
+        file=f"{KPI_STEPS}/int_kpis__values_limited.sql",
+        original="ranged.kpi_value > limits.baseline_mean then 1",
+        broken="ranged.kpi_value >= limits.baseline_mean then 1",
+        stands_for="a point on the mean goes on with the row",
+    ),
+    Mutant(
+        name="kpi_partial_period_compared",
+        file=f"{KPI_MARTS}/kpi_values.sql",
+        original=(
+            "                is_complete_period\n                and lag(is_complete_period)"
+        ),
+        broken="                lag(is_complete_period)",
+        stands_for="the current week falls every Monday",
+    ),
+    Mutant(
+        name="kpi_compared_with_a_partial_period",
+        file=f"{KPI_MARTS}/kpi_values.sql",
+        original=(
+            "                is_complete_period\n"
+            "                and lag(is_complete_period) over (\n"
+            "                    partition by kpi_id, grain, slice, slice_value\n"
+            "                    order by period_start_date\n"
+            "                )\n"
+        ),
+        broken="                is_complete_period\n",
+        stands_for="the second week always rises",
+    ),
+    Mutant(
+        name="kpi_change_of_this_value",
+        file=f"{KPI_MARTS}/kpi_values.sql",
+        original="'abs(previous_value)'",
+        broken="'abs(kpi_value)'",
+        stands_for="the change is divided by the wrong one of the two",
+    ),
+    Mutant(
+        name="kpi_trailing_mean_of_rates",
+        file=f"{KPI_MARTS}/kpi_values.sql",
+        original="{{ kpi_ratio('trailing_numerator', 'trailing_denominator') }}",
+        broken=(
+            "cast(avg(kpi_value) over (\n"
+            "                    partition by kpi_id, grain, slice, slice_value\n"
+            "                    order by period_start_date\n"
+            "                    rows between 1 preceding and current row\n"
+            "                ) as decimal(18, 6))"
+        ),
+        stands_for="rates are averaged",
+    ),
+    Mutant(
+        name="kpi_trailing_mean_before_there_are_enough",
+        file=f"{KPI_MARTS}/kpi_values.sql",
+        original="            when trailing_periods < periods_to_average then null\n",
+        broken="",
+        stands_for="a mean of one period",
+    ),
+    Mutant(
+        name="kpi_tolerance_the_wrong_way_up",
+        file=f"{KPI_MARTS}/kpi_values.sql",
+        original="targets.target * (1 - targets",
+        broken="targets.target * (1 + targets",
+        stands_for="who reaches the target misses it",
+    ),
+    Mutant(
+        name="kpi_tolerance_the_wrong_way_down",
+        file=f"{KPI_MARTS}/kpi_values.sql",
+        original="<= targets.target * (1 + targets",
+        broken="<= targets.target * (1 - targets",
+        stands_for="who reaches the target misses it",
+    ),
+    Mutant(
+        name="kpi_tolerance_missed_exactly",
+        file=f"{KPI_MARTS}/kpi_values.sql",
+        original="averaged.kpi_value >= targets.target",
+        broken="averaged.kpi_value > targets.target",
+        stands_for="> for >=",
+    ),
+    Mutant(
+        name="kpi_target_of_slices",
+        file=f"{KPI_MARTS}/kpi_values.sql",
+        original="            and averaged.slice = 'all'\n",
+        broken="",
+        stands_for="every store misses the target of the whole",
+    ),
+    Mutant(
+        name="kpi_target_beyond_its_span",
+        file=f"{KPI_MARTS}/kpi_values.sql",
+        original="averaged.period_end_date <= targets.valid_to",
+        broken="averaged.period_start_date <= targets.valid_to",
+        stands_for="a week across New Year has last years target",
+    ),
+    Mutant(
+        name="kpi_direction_swapped",
+        file=f"{KPI_MARTS}/kpi_values.sql",
+        original="(good_direction = 'up') = (signal",
+        broken="(good_direction = 'up') <> (signal",
+        stands_for="good news is bad news",
+    ),
+    Mutant(
+        name="kpi_signal_hides_a_missed_target",
+        file=f"{KPI_MARTS}/kpi_values.sql",
+        original="when not is_on_target then",
+        broken="when not is_on_target and signal_rule is null then",
+        stands_for="an improvement that is not enough looks well",
+    ),
+    Mutant(
+        name="kpi_partial_period_judged",
+        file=f"{KPI_MARTS}/kpi_values.sql",
+        original="            when not is_complete_period then 'incomplete'\n",
+        broken="",
+        stands_for="a partial week is stable",
+    ),
+    Mutant(
+        name="kpi_drivers_by_the_arithmetic_mean",
+        file=f"{KPI_MARTS}/kpi_drivers.sql",
+        original="when net_sales_usd = previous_net_sales_usd then cast(net_sales_usd as double)",
+        broken="when true then cast(net_sales_usd + previous_net_sales_usd as double) / 2",
+        stands_for="the mean of the two is taken for the log mean",
+    ),
+    Mutant(
+        name="kpi_visits_with_households",
+        file=f"{KPI_MARTS}/kpi_drivers.sql",
+        original="log_mean * (log_baskets - log_households)",
+        broken="log_mean * log_baskets",
+        stands_for="households are counted in visits, too",
+    ),
+    Mutant(
+        name="kpi_remainder_dropped",
+        file=f"{KPI_MARTS}/kpi_drivers.sql",
+        original="change_usd - households_usd - visits_usd - basket_value_usd as remainder_usd",
+        broken="0 as remainder_usd",
+        stands_for="contributions miss the change by a cent",
+    ),
+    Mutant(
+        name="kpi_department_contributes_its_sales",
+        file=f"{KPI_MARTS}/kpi_drivers.sql",
+        original="parts.net_sales_usd - parts.previous_net_sales_usd as contribution",
+        broken="parts.net_sales_usd as contribution",
+        stands_for="the period before is forgotten",
+    ),
+    Mutant(
+        name="kpi_changes_to_nothing_lost",
+        file=f"{KPI_MARTS}/kpi_drivers.sql",
+        original="        and logged.grain is null\n",
+        broken=("        and logged.grain is null\n        and compared.net_sales_usd > 0\n"),
+        stands_for="a closed day has no explanation",
+    ),
+    Mutant(
+        name="kpi_department_that_vanished_lost",
+        file=f"{KPI_STEPS}/int_kpis__sales_compared.sql",
+        original="    left join measures\n",
+        broken="    inner join measures\n",
+        stands_for="a department that sells nothing took nothing with it",
+    ),
+    Mutant(
+        name="kpi_drivers_of_partial_periods",
+        file=f"{KPI_STEPS}/int_kpis__sales_compared.sql",
+        original="    where periods.is_complete_period\n",
+        broken="",
+        stands_for="the first week is compared with whole ones",
+    ),
+    Mutant(
+        name="kpi_alerts_of_the_current_period",
+        file=f"{KPI_MARTS}/kpi_alerts.sql",
+        original="    where is_complete_period\n",
+        broken="",
+        stands_for="there are alerts of a week only when it is over",
+    ),
+    Mutant(
+        name="kpi_alerts_of_any_period",
+        file=f"{KPI_MARTS}/kpi_alerts.sql",
+        original="            and kpi_figures.period_start_date = latest.period_start_date\n",
+        broken="",
+        stands_for="old news",
+    ),
+    Mutant(
+        name="kpi_alerts_of_slices",
+        file=f"{KPI_MARTS}/kpi_alerts.sql",
+        original=("        kpi_figures.slice = 'all'\n        and kpi_figures.status"),
+        broken="        kpi_figures.status",
+        stands_for="every department alerts",
+    ),
+    Mutant(
+        name="kpi_severity_without_a_direction",
+        file=f"{KPI_MARTS}/kpi_alerts.sql",
+        original="and catalog.good_direction = 'down'",
+        broken="and catalog.good_direction <> 'up'",
+        stands_for="a KPI without a good way cannot go the bad way",
+    ),
+    Mutant(
+        name="kpi_retention_divided_by_this_period",
+        file="seeds/kpi_catalog.csv",
+        original="retained_household_count,previous_active_household_count",
+        broken="retained_household_count,active_household_count",
+        stands_for="newcomers lower the retention",
+    ),
+    Mutant(
+        name="kpi_discount_rate_of_net_sales",
+        file="seeds/kpi_catalog.csv",
+        original="retailer_discount_usd,gross_sales_usd",
+        broken="retailer_discount_usd,net_sales_usd",
+        stands_for="the rate is of what is left",
+    ),
+    Mutant(
+        name="kpi_share_upside_down",
+        file="seeds/kpi_catalog.csv",
+        original="private_label_net_sales_usd,net_sales_usd",
+        broken="net_sales_usd,private_label_net_sales_usd",
+        stands_for="numerator and denominator are swapped",
+    ),
+    Mutant(
+        name="kpi_redemption_rate_upside_down",
+        file="seeds/kpi_catalog.csv",
+        original="redeeming_target_count,running_target_count",
+        broken="running_target_count,redeeming_target_count",
+        stands_for="numerator and denominator are swapped",
+    ),
+    Mutant(
+        name="audit_without_numerators",
+        file="models/audit/audit_kpis.sql",
+        original="reported_numerator is distinct from recomputed_numerator",
+        broken="false",
+        stands_for="2 of 3 is 1 of 3",
+    ),
+    Mutant(
+        name="audit_without_denominators",
+        file="models/audit/audit_kpis.sql",
+        original="reported_denominator is distinct from recomputed_denominator",
+        broken="false",
+        stands_for="a sum is taken for a ratio",
+    ),
+    Mutant(
+        name="audit_without_values",
+        file="models/audit/audit_kpis.sql",
+        original="reported_value is distinct from recomputed_value",
+        broken="false",
+        stands_for="the figure that people read is not audited",
+    ),
+    Mutant(
+        name="audit_loses_figures",
+        file="models/audit/audit_kpis.sql",
+        original="    left join reported\n",
+        broken="    inner join reported\n",
+        stands_for="a figure that is not there is no difference",
+    ),
+    Mutant(
+        name="audit_of_what_is_reported",
+        file="models/audit/audit_kpis.sql",
+        original=("    from measures\n    where measure_id = 'net_sales_usd'\n"),
+        broken="    from reported\n",
+        stands_for="kpi_values says itself where it ends",
+    ),
+    Mutant(
+        name="audit_with_dates_in_utc",
+        file="models/audit/audit_measures.sql",
+        original="{{ audit_local_date('transactions.transaction_timestamp') }}",
+        broken="cast(transactions.transaction_timestamp as date)",
+        stands_for="the audit is wrong itself",
+    ),
+    Mutant(
+        name="controls_without_raw",
+        file="models/audit/audit_controls.sql",
+        original="source_value is distinct from raw_value",
+        broken="false",
+        stands_for="rows that never came are no difference",
+    ),
+    Mutant(
+        name="controls_without_staging",
+        file="models/audit/audit_controls.sql",
+        original="raw_value is distinct from staging_value",
+        broken="false",
+        stands_for="a row too many in staging is no difference",
+    ),
+    Mutant(
+        name="controls_without_the_marts",
+        file="models/audit/audit_controls.sql",
+        original="staging_value is distinct from mart_value + explained_difference",
+        broken="false",
+        stands_for="what people read is not held against the source",
+    ),
+    Mutant(
+        name="controls_of_what_was_counted",
+        file="models/audit/audit_controls.sql",
+        original="coalesce(at_source.is_latest_load, true) as",
+        broken="coalesce(at_source.is_latest_load, false) as",
+        stands_for="a table that was never counted passes",
+    ),
+    Mutant(
+        name="controls_explain_anything",
+        file="models/audit/audit_controls.sql",
+        original="staging_value is distinct from mart_value + explained_difference",
+        broken="staging_value is distinct from mart_value and difference_reason is null",
+        stands_for="what has a reason may differ by any number",
+    ),
+)
+
 MUTANTS = (
     *BUSINESS_TIME,
     *MONEY,
@@ -1130,4 +1793,5 @@ MUTANTS = (
     *CAMPAIGNS_AND_COUPONS,
     *CALENDAR,
     *SNAPSHOTS,
+    *KPIS,
 )

@@ -26,6 +26,7 @@ DIALECTS = ("duckdb", "spark")
 # Checked on both engines. To use another function, see that it gives the same there and add it,
 # or put the two forms into one dispatched macro.
 SHARED_FUNCTIONS = {
+    "abs",
     "cast",
     "coalesce",
     "count",
@@ -34,9 +35,13 @@ SHARED_FUNCTIONS = {
     "greatest",
     "lag",
     "least",
+    "ln",
+    "make_date",
     "max",
     "min",
     "nullif",
+    "round",
+    "row_number",
     "sum",
 }
 # Words before a parenthesis that are no functions.

@@ -15,7 +15,7 @@ renamed as (
         _dlt_load_id as load_id,
 
         -- timestamps
-        counted_at
+        {{ utc_timestamp('counted_at') }} as counted_at
 
     from source
 

@@ -1,0 +1,401 @@
+-- Grain: one row a (measure_id, grain, period_start_date, slice, slice_value).
+--
+-- Every measure of the KPIs once more, straight from the raw tables. The path shares no model and
+-- no macro with the one that it checks, and goes another way where there is one: whole cents in
+-- place of decimals, the source's own week, periods counted in place of dates shifted. To audit
+-- another measure, add it here.
+{% set first_week = "date '" ~ var('first_business_week_start_date') ~ "'" %}
+
+with transactions as (
+
+    select * from {{ source('retail_db', 'transactions') }}
+
+),
+
+products as (
+
+    select * from {{ source('retail_db', 'products') }}
+
+),
+
+demographics as (
+
+    select * from {{ source('retail_db', 'demographics') }}
+
+),
+
+promotions as (
+
+    select * from {{ source('promotion_feed', 'promotions') }}
+
+),
+
+redemptions as (
+
+    select * from {{ source('retail_db', 'coupon_redemptions') }}
+
+),
+
+targets as (
+
+    select * from {{ source('retail_db', 'campaigns') }}
+
+),
+
+campaigns as (
+
+    select * from {{ source('retail_db', 'campaign_descriptions') }}
+
+),
+
+-- The periods alone are taken from what is audited, none of its figures.
+periods as (
+
+    select distinct
+        grain,
+        period_start_date,
+        period_end_date
+    from {{ ref('kpi_values') }}
+
+),
+
+promoted as (
+
+    select
+        product_id,
+        store_id,
+        week
+    from promotions
+    group by
+        product_id,
+        store_id,
+        week
+
+),
+
+lines as (
+
+    select
+        transactions.basket_id,
+        transactions.household_id,
+        transactions.week,
+        {{ audit_local_date('transactions.transaction_timestamp') }} as local_date,
+        cast(coalesce(transactions.store_id, {{ var('unknown_key') }}) as {{ dbt.type_string() }}) as store,
+        coalesce(products.department, 'Unknown') as department,
+        coalesce(products.brand, 'Unknown') as brand_type,
+        coalesce(demographics.income, 'Unknown') as household_income_band,
+        coalesce(products.brand, '') = 'Private' as is_private,
+        promoted.week is not null as is_promoted,
+        cast(round(transactions.sales_value * 100) as bigint) as net_cents,
+        cast(round(transactions.retail_disc * 100) as bigint) as loyalty_cents,
+        cast(round(transactions.coupon_match_disc * 100) as bigint) as match_cents
+    from transactions
+    left join products
+        on transactions.product_id = products.product_id
+    left join demographics
+        on transactions.household_id = demographics.household_id
+    left join promoted
+        on
+            transactions.product_id = promoted.product_id
+            and transactions.store_id = promoted.store_id
+            and transactions.week = promoted.week
+
+),
+
+firsts as (
+
+    select
+        household_id,
+        min(local_date) as first_date
+    from lines
+    group by household_id
+
+),
+
+-- Weeks are those of the source; months are counted from year 0 (12 * year + month).
+numbered as (
+
+    select
+        lines.*,
+        firsts.first_date,
+        {{ first_week }} + cast(7 * (lines.week - 1) as integer) as week_start,
+        make_date(
+            cast(extract(year from lines.local_date) as integer),
+            cast(extract(month from lines.local_date) as integer),
+            1
+        ) as month_start,
+        12 * extract(year from lines.local_date) + extract(month from lines.local_date) as month,
+        12 * extract(year from firsts.first_date) + extract(month from firsts.first_date) as first_month,
+        min(lines.week) over (partition by lines.household_id) as first_week
+    from lines
+    left join firsts
+        on lines.household_id = firsts.household_id
+
+),
+
+{% set grains = {
+    'day': {'start': 'local_date', 'is_first': 'local_date = first_date'},
+    'week': {'start': 'week_start', 'is_first': 'week = first_week'},
+    'month': {'start': 'month_start', 'is_first': 'month = first_month'},
+} %}
+{% set slices = ['all', 'department', 'store', 'brand_type', 'household_income_band'] %}
+
+-- No store is measured by the day.
+sales as (
+
+    {% for grain, columns in grains.items() %}
+        {% set last_grain = loop.last %}
+        {% for slice in slices if (grain, slice) != ('day', 'store') %}
+            select
+                '{{ grain }}' as grain,
+                '{{ slice }}' as slice,
+                {{ columns.start }} as period_start_date,
+                {{ "'all'" if slice == 'all' else slice }} as slice_value,
+                sum(net_cents) as net_cents,
+                sum(net_cents + loyalty_cents + match_cents) as gross_cents,
+                sum(loyalty_cents + match_cents) as discount_cents,
+                sum(case when is_private then net_cents else 0 end) as private_cents,
+                sum(case when is_promoted then net_cents else 0 end) as promoted_cents,
+                count(*) as line_count,
+                sum(case when loyalty_cents > 0 then 1 else 0 end) as discounted_line_count,
+                count(distinct basket_id) as basket_count,
+                count(distinct household_id) as household_count,
+                count(distinct case when {{ columns.is_first }} then household_id end)
+                    as new_household_count
+            from numbered
+            group by
+                {{ columns.start }}
+                {{ ', ' ~ slice if slice != 'all' }}
+            {{ 'union all' if not (loop.last and last_grain) }}
+        {% endfor %}
+    {% endfor %}
+
+),
+
+active as (
+
+    select distinct
+        'week' as grain,
+        week as period_number,
+        household_id,
+        household_income_band
+    from numbered
+    where household_id is not null
+    union all
+    select distinct
+        'month' as grain,
+        month as period_number,
+        household_id,
+        household_income_band
+    from numbered
+    where household_id is not null
+
+),
+
+followed as (
+
+    select
+        before.grain,
+        before.household_income_band,
+        before.period_number + 1 as period_number,
+        came.household_id is not null as has_come
+    from active as before
+    left join active as came
+        on
+            before.grain = came.grain
+            and before.household_id = came.household_id
+            and before.period_number + 1 = came.period_number
+
+),
+
+followed_by_slice as (
+
+    select
+        followed.*,
+        'all' as slice,
+        'all' as slice_value
+    from followed
+    union all
+    select
+        followed.*,
+        'household_income_band' as slice,
+        household_income_band as slice_value
+    from followed
+
+),
+
+retention as (
+
+    select
+        grain,
+        case
+            when grain = 'week' then {{ first_week }} + cast(7 * (period_number - 1) as integer)
+            else {{ audit_month_start('period_number') }}
+        end as period_start_date,
+        slice,
+        slice_value,
+        count(*) as previous_count,
+        sum(case when has_come then 1 else 0 end) as retained_count
+    from followed_by_slice
+    group by
+        grain,
+        period_number,
+        slice,
+        slice_value
+
+),
+
+redeemed as (
+
+    select
+        periods.grain,
+        periods.period_start_date,
+        redemptions.household_id,
+        redemptions.campaign_id
+    from redemptions
+    inner join periods
+        on
+            periods.period_start_date <= cast(redemptions.redemption_date as date)
+            and periods.period_end_date >= cast(redemptions.redemption_date as date)
+
+),
+
+redeemed_by_slice as (
+
+    select
+        redeemed.*,
+        'all' as slice,
+        'all' as slice_value
+    from redeemed
+    union all
+    select
+        redeemed.*,
+        'campaign' as slice,
+        cast(campaign_id as {{ dbt.type_string() }}) as slice_value
+    from redeemed
+
+),
+
+redemption as (
+
+    select
+        grain,
+        period_start_date,
+        slice,
+        slice_value,
+        count(*) as redemption_count,
+        count(distinct household_id) as household_count
+    from redeemed_by_slice
+    group by
+        grain,
+        period_start_date,
+        slice,
+        slice_value
+
+),
+
+redeeming as (
+
+    select distinct
+        grain,
+        period_start_date,
+        household_id,
+        campaign_id
+    from redeemed
+
+),
+
+targeted as (
+
+    select
+        periods.grain,
+        periods.period_start_date,
+        targets.campaign_id,
+        redeeming.household_id is not null as has_redeemed
+    from campaigns
+    inner join targets
+        on campaigns.campaign_id = targets.campaign_id
+    inner join periods
+        on
+            periods.period_end_date >= cast(campaigns.start_date as date)
+            and periods.period_start_date <= cast(campaigns.end_date as date)
+    left join redeeming
+        on
+            periods.grain = redeeming.grain
+            and periods.period_start_date = redeeming.period_start_date
+            and targets.household_id = redeeming.household_id
+            and targets.campaign_id = redeeming.campaign_id
+    where periods.grain <> 'day'
+
+),
+
+targeted_by_slice as (
+
+    select
+        targeted.*,
+        'all' as slice,
+        'all' as slice_value
+    from targeted
+    union all
+    select
+        targeted.*,
+        'campaign' as slice,
+        cast(campaign_id as {{ dbt.type_string() }}) as slice_value
+    from targeted
+
+),
+
+target as (
+
+    select
+        grain,
+        period_start_date,
+        slice,
+        slice_value,
+        count(*) as target_count,
+        sum(case when has_redeemed then 1 else 0 end) as redeeming_count
+    from targeted_by_slice
+    group by
+        grain,
+        period_start_date,
+        slice,
+        slice_value
+
+),
+
+{% set measures = {
+    'net_sales_usd': ('sales', 'net_cents * 0.01'),
+    'gross_sales_usd': ('sales', 'gross_cents * 0.01'),
+    'retailer_discount_usd': ('sales', 'discount_cents * 0.01'),
+    'private_label_net_sales_usd': ('sales', 'private_cents * 0.01'),
+    'promoted_net_sales_usd': ('sales', 'promoted_cents * 0.01'),
+    'line_count': ('sales', 'line_count'),
+    'loyalty_discount_line_count': ('sales', 'discounted_line_count'),
+    'basket_count': ('sales', 'basket_count'),
+    'active_household_count': ('sales', 'household_count'),
+    'new_household_count': ('sales', 'new_household_count'),
+    'previous_active_household_count': ('retention', 'previous_count'),
+    'retained_household_count': ('retention', 'retained_count'),
+    'coupon_redemption_count': ('redemption', 'redemption_count'),
+    'redeeming_household_count': ('redemption', 'household_count'),
+    'running_target_count': ('target', 'target_count'),
+    'redeeming_target_count': ('target', 'redeeming_count'),
+} %}
+
+measured as (
+
+    {% for measure, (part, expression) in measures.items() %}
+        select
+            '{{ measure }}' as measure_id,
+            grain,
+            period_start_date,
+            slice,
+            slice_value,
+            cast({{ expression }} as decimal(18, 2)) as measure_value
+        from {{ part }}
+        {{ 'union all' if not loop.last }}
+    {% endfor %}
+
+)
+
+select * from measured
