@@ -122,6 +122,13 @@ def main() -> None:
     with duckdb.connect(warehouse, read_only=True) as connection:
         print("\n" + summary(connection, run_results))
     print(f"\nWarehouse      {warehouse}")
+    # A build that was not published yet has neither.
+    for name, path in (
+        ("Published", ROOT / os.environ.get("TALLY_SERVING", "serving") / "tally.duckdb"),
+        ("Report", ROOT / "reports" / "kpi.html"),
+    ):
+        if path.is_file():
+            print(f"{name:<15}{path}")
     print(f"Documentation  {ROOT / target / 'index.html'} (dbt docs serve)")
 
 

@@ -1,0 +1,253 @@
+"""The command `python -m publishing`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import duckdb
+
+from publishing import alerts as alerting
+from publishing import text
+from publishing import trace as tracing
+from publishing.errors import PublishingError, UsageError
+from publishing.paths import ROOT, serving_folder, target_folder, warehouse_path
+from publishing.publish import Published, publish
+from publishing.versions import (
+    PUBLISH_FIRST,
+    Version,
+    kept_versions,
+    roll_back,
+    served_file,
+    served_version,
+    unreadable,
+)
+
+# `alerts --fail-on` found one; apart from 1, which says that the command could not do its work.
+FOUND_ALERTS = 3
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with the arguments in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message} ({self.prog} --help lists the arguments)\n")
+
+
+def _number_to_keep(value: str) -> int:
+    if not value.isdecimal() or int(value) < 1:
+        raise argparse.ArgumentTypeError(
+            f"expected a number of versions from 1 on, found '{value}'"
+        )
+    return int(value)
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line; exit with code 2 and one line where it is wrong."""
+    parser = _Parser(
+        prog="python -m publishing",
+        description="Bring what dbt built to people: whole, audited, and open to anyone's check.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser(
+        "publish", help="publish the latest build, if every test and audit passed"
+    )
+    command.add_argument(
+        "--keep",
+        type=_number_to_keep,
+        default=5,
+        metavar="N",
+        help="keep the latest N versions (default 5)",
+    )
+    command.set_defaults(run=_publish)
+
+    command = commands.add_parser("versions", help="list the versions that are kept")
+    command.set_defaults(run=_versions)
+
+    command = commands.add_parser("rollback", help="serve a kept version again")
+    command.add_argument(
+        "version", nargs="?", metavar="VERSION", help="default: the one before the served one"
+    )
+    command.set_defaults(run=_rollback)
+
+    command = commands.add_parser("alerts", help="say what needs a decision")
+    command.add_argument(
+        "--fail-on",
+        choices=("critical", "warning"),
+        metavar="critical|warning",
+        help=f"exit with {FOUND_ALERTS} where there is one of that severity or worse",
+    )
+    command.set_defaults(run=_alerts)
+
+    command = commands.add_parser("trace", help="explain one number, down to the source rows")
+    command.add_argument("--kpi", required=True, metavar="KPI", help="such as net_sales")
+    command.add_argument(
+        "--period",
+        required=True,
+        metavar="PERIOD",
+        help="a month 2017-06, a day 2017-06-15, or a business week 2017-W23",
+    )
+    command.add_argument(
+        "--slice", metavar="SLICE=VALUE", help="such as department=GROCERY (default: all)"
+    )
+    command.set_defaults(run=_trace)
+
+    command = commands.add_parser("report", help="write the report of what is published")
+    command.add_argument(
+        "--folder",
+        type=Path,
+        default=ROOT / "reports",
+        metavar="FOLDER",
+        help="where to (default reports/)",
+    )
+    command.set_defaults(run=_report)
+    return parser.parse_args(arguments)
+
+
+def _publish(arguments: argparse.Namespace) -> int:
+    serving = serving_folder()
+    try:
+        published = publish(warehouse_path(), serving, target_folder(), arguments.keep)
+    except PublishingError as error:
+        raise PublishingError(f"nothing was published: {error}") from error
+    print(_outcome(published, serving))
+    return 0
+
+
+def _outcome(published: Published, serving: Path) -> str:
+    version = published.version
+    if not published.is_new:
+        return (
+            f"nothing new to publish: dbt's build {version.dbt_invocation_id} is version"
+            f" {version.version_id}"
+            + (
+                ", which is served"
+                if published.is_served
+                else "; another one is served since a rollback (python -m publishing rollback"
+                f" {version.version_id} serves it again)"
+            )
+        )
+    lines = [
+        f"published {served_file(serving)}",
+        f"  version        {version.version_id}",
+        f"  data through   {version.data_through_date}",
+        f"  rows           {version.row_count:,}",
+        f"  audits passed  {version.audited_figure_count:,} figures,"
+        f" {version.control_total_count:,} control totals",
+    ]
+    if published.removed:
+        lines.append(f"  removed        {', '.join(published.removed)}")
+    return "\n".join(lines)
+
+
+def _versions(_: argparse.Namespace) -> int:
+    serving = serving_folder()
+    versions, served = kept_versions(serving), served_version(serving)
+    damaged = unreadable(serving, versions)
+    if not versions and not damaged:
+        raise PublishingError(
+            f"serving folder {serving}: expected published versions, found none; {PUBLISH_FIRST}"
+        )
+
+    def cells(version: Version) -> tuple[str, ...]:
+        return (
+            version.version_id,
+            f"{version.published_at:%Y-%m-%d %H:%M:%S}",
+            str(version.data_through_date),
+            f"{version.row_count:,}",
+            "served" if served and served.version_id == version.version_id else "",
+        )
+
+    rows = [("version", "published (UTC)", "data through", "rows", ""), *map(cells, versions)]
+    print("\n".join(text.aligned(rows, right=(3,), indent=0)))
+    for path in damaged:
+        print(f"{path.stem}  cannot be read; remove {path}")
+    return 0
+
+
+def _rollback(arguments: argparse.Namespace) -> int:
+    serving = serving_folder()
+    version, is_changed = roll_back(serving, arguments.version)
+    print(
+        f"{served_file(serving)}: version {version.version_id}"
+        f" (data through {version.data_through_date})"
+        f" is served {'again' if is_changed else 'already'}"
+    )
+    return 0
+
+
+def _alerts(arguments: argparse.Namespace) -> int:
+    alerts, through = alerting.read_alerts(serving_folder())
+    print(alerting.report(alerts, through, shutil.get_terminal_size().columns))
+    if arguments.fail_on and alerting.has_severity(alerts, arguments.fail_on):
+        return FOUND_ALERTS
+    return 0
+
+
+def _trace(arguments: argparse.Namespace) -> int:
+    traced = tracing.trace(
+        warehouse_path(), target_folder(), arguments.kpi, arguments.period, arguments.slice
+    )
+    print(tracing.report(traced))
+    return 0 if traced.is_confirmed else 1
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    # Its charts take a second to import, which the other commands need not wait for.
+    from publishing.report import write
+
+    served = served_file(serving_folder())
+    if not served.is_file():
+        raise PublishingError(
+            f"published file {served}: expected a DuckDB file, found none; {PUBLISH_FIRST}"
+        )
+    try:
+        paths = write(served, arguments.folder)
+    except (OSError, duckdb.Error) as error:
+        raise PublishingError(
+            f"report {arguments.folder}: expected to write it, found:"
+            f" {str(error).splitlines()[0]}; mend the cause and write it again"
+        ) from error
+    for path in paths:
+        print(f"wrote {path}")
+    return 0
+
+
+def _interrupted() -> int:
+    print("interrupted: what was published before is served as it was", file=sys.stderr)
+    return 130
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command and give its exit code."""
+    chosen = parse_arguments(arguments)
+    try:
+        code = chosen.run(chosen)
+        sys.stdout.flush()
+        return code
+    except UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except PublishingError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return _interrupted()
+    except RuntimeError as error:
+        # What DuckDB makes of an interrupt in the middle of a statement.
+        if str(error) != "Query interrupted":
+            raise
+        return _interrupted()
+    except BrokenPipeError:
+        # Who read the output has seen enough (`| head`); nothing is left to be flushed.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

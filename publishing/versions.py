@@ -1,0 +1,304 @@
+"""The published file and the versions of it that are kept.
+
+    serving/tally.duckdb                   what people open
+    serving/versions/<version>.duckdb      hard links of what was published, the latest first to go
+
+A published file is never written again: a new one takes its place in one step (rename), so that
+who has it open keeps what they opened, and who opens it next sees the new one whole.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+import duckdb
+
+from publishing.database import fingerprint, identifier, open_for_reading, reason
+from publishing.errors import PublishingError, UsageError
+
+PUBLISH_FIRST = "publish with `python -m publishing publish`"
+
+# Files that are being made; whatever is left of one was never served.
+IN_THE_MAKING = ".new-"
+
+# A version's file lists itself and the versions that were kept when it was published; its tables
+# are its own alone.
+OWN_VERSION = """
+select
+    version_id,
+    published_at,
+    dbt_invocation_id,
+    dlt_load_ids,
+    data_through_date,
+    audited_figure_count,
+    control_total_count
+from published_versions
+where version_id = (select any_value(version_id) from published_tables)
+"""
+
+
+@dataclass(frozen=True)
+class Version:
+    """A published version, as its file has it.
+
+    Attributes:
+        version_id: Time of publication and the beginning of dbt's invocation id.
+        published_at: When (UTC).
+        dbt_invocation_id: The build that it is of.
+        dlt_load_ids: Source to its latest load.
+        data_through_date: Last complete business date.
+        audited_figure_count: Figures recomputed from the raw tables, all equal.
+        control_total_count: Control totals of the loads, all in agreement.
+        row_count: Rows of all tables.
+    """
+
+    version_id: str
+    published_at: datetime
+    dbt_invocation_id: str
+    dlt_load_ids: dict[str, str]
+    data_through_date: date
+    audited_figure_count: int
+    control_total_count: int
+    row_count: int
+
+
+def served_file(serving: Path) -> Path:
+    """Give the file that people open."""
+    return serving / "tally.duckdb"
+
+
+def version_file(serving: Path, version_id: str) -> Path:
+    """Give the file that a version is kept in."""
+    return serving / "versions" / f"{version_id}.duckdb"
+
+
+def read_version(path: Path) -> Version:
+    """Read of which version a file is.
+
+    Raises:
+        PublishingError: it is no published file, or cannot be read.
+    """
+    with open_for_reading(path, "published file", PUBLISH_FIRST) as connection:
+        try:
+            row = connection.execute(OWN_VERSION).fetchone()
+            (rows,) = connection.execute("select sum(row_count) from published_tables").fetchone()
+        except duckdb.Error as error:
+            row, found = None, reason(error)
+        else:
+            found = "none"
+    if row is None:
+        raise PublishingError(
+            f"published file {path}: expected a row of its version, found: {found}; {PUBLISH_FIRST}"
+        )
+    return Version(*row, row_count=int(rows))
+
+
+def kept_versions(serving: Path) -> list[Version]:
+    """Give the versions that are kept and can be read, oldest first."""
+    versions = []
+    for path in serving.glob("versions/*.duckdb"):
+        try:
+            versions.append(read_version(path))
+        except PublishingError:
+            # Reported by `unreadable`; it must not stand in the way of the others.
+            continue
+    return sorted(versions, key=lambda version: (version.published_at, version.version_id))
+
+
+def unreadable(serving: Path, versions: list[Version]) -> list[Path]:
+    """Give the kept files that are no version that can be read."""
+    read = {version_file(serving, version.version_id) for version in versions}
+    return sorted(set(serving.glob("versions/*.duckdb")) - read)
+
+
+def served_version(serving: Path) -> Version | None:
+    """Give the version that is served; None where nothing is, or nothing that can be read."""
+    try:
+        return read_version(served_file(serving))
+    except PublishingError:
+        return None
+
+
+@contextmanager
+def only_one(serving: Path) -> Iterator[None]:
+    """Let one process at a time change what is served; clean up after one that was killed.
+
+    Raises:
+        PublishingError: another one is at it, or the folder cannot be written.
+    """
+    try:
+        serving.mkdir(parents=True, exist_ok=True)
+        (serving / "versions").mkdir(exist_ok=True)
+        lock = (serving / ".lock").open("a")
+    except OSError as error:
+        raise cannot_write(serving, error) from error
+    with lock:
+        # The system releases it when the process ends, however it ends.
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise PublishingError(
+                f"serving folder {serving}: expected no other publish or rollback, found one that"
+                " is running; wait for its end"
+            ) from None
+        try:
+            clean(serving)
+            _keep_served(serving)
+            yield
+        except OSError as error:
+            raise cannot_write(serving, error) from error
+
+
+def clean(serving: Path) -> None:
+    """Remove what a publish that did not come to its end left behind."""
+    for folder in (serving, serving / "versions"):
+        for path in folder.glob(f"{IN_THE_MAKING}*"):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def cannot_write(serving: Path, error: OSError) -> PublishingError:
+    """Say why the folder cannot be written."""
+    return PublishingError(
+        f"serving folder {serving}: expected a folder that can be written, found: {reason(error)};"
+        " make room or set TALLY_SERVING to another one"
+    )
+
+
+def serve(serving: Path, path: Path) -> None:
+    """Put a finished file in the place of the served one, in one step that survives a power cut."""
+    for written in (path, path.parent):
+        _to_disk(written)
+    path.replace(served_file(serving))
+    _to_disk(serving)
+
+
+def keep(serving: Path, version_id: str) -> None:
+    """Keep the served file as a version."""
+    _link(served_file(serving), version_file(serving, version_id))
+
+
+def forget(serving: Path, number: int) -> list[str]:
+    """Remove all but the latest versions, never the one that is served; give those removed."""
+    versions = kept_versions(serving)
+    served = served_version(serving)
+    removed = [
+        version.version_id
+        for version in versions[: max(0, len(versions) - number)]
+        if served is None or version.version_id != served.version_id
+    ]
+    for version_id in removed:
+        version_file(serving, version_id).unlink()
+    return removed
+
+
+def roll_back(serving: Path, version_id: str | None = None) -> tuple[Version, bool]:
+    """Serve a kept version again.
+
+    Args:
+        serving: The serving folder.
+        version_id: Which; None for the one before the one that is served.
+
+    Returns:
+        The version, and whether it was another one that was served before.
+
+    Raises:
+        UsageError: there is no such version.
+        PublishingError: there is none before, or its file does not hold what was published.
+    """
+    if not serving.is_dir():
+        raise PublishingError(
+            f"serving folder {serving}: expected published versions, found none; {PUBLISH_FIRST}"
+        )
+    with only_one(serving):
+        versions, served = kept_versions(serving), served_version(serving)
+        version = _wanted(versions, served, version_id)
+        if served and version.version_id == served.version_id:
+            return version, False
+        path = version_file(serving, version.version_id)
+        _check(path)
+        new = serving / f"{IN_THE_MAKING}rollback.duckdb"
+        _link(path, new)
+        serve(serving, new)
+        return version, True
+
+
+def _wanted(versions: list[Version], served: Version | None, version_id: str | None) -> Version:
+    by_id = {version.version_id: version for version in versions}
+    if version_id is None:
+        earlier = [
+            version
+            for version in versions
+            if served is None or version.published_at < served.published_at
+        ]
+        if not earlier:
+            raise PublishingError(
+                "expected a version before the served one, found none;"
+                " `python -m publishing versions` lists what is kept"
+            )
+        return earlier[-1]
+    if version_id not in by_id:
+        nearest = difflib.get_close_matches(version_id, by_id, n=3, cutoff=0.4) or [*by_id][-3:]
+        raise UsageError(
+            f"version {version_id}: expected one that is kept, found none;"
+            f" nearest: {', '.join(nearest) or 'none is kept'}"
+        )
+    return by_id[version_id]
+
+
+def _check(path: Path) -> None:
+    """Hold a kept file against what it says was published."""
+    with open_for_reading(path, "version", "choose another version") as connection:
+        try:
+            for schema, table, *published in connection.execute(
+                "select table_schema, table_name, row_count, checksum from published_tables"
+            ).fetchall():
+                name = f"{identifier(schema)}.{identifier(table)}"
+                found = fingerprint(connection, name)
+                if [*found] != published:
+                    raise PublishingError(
+                        f"version {path.stem}: expected {schema}.{table} with {published[0]:,} rows"
+                        f" and checksum {published[1]}, found {found.row_count:,} rows and"
+                        f" {found.checksum}; the file was changed: choose another version"
+                    )
+        except duckdb.Error as error:
+            raise PublishingError(
+                f"version {path.stem}: expected a file as it was published, found:"
+                f" {reason(error)}; choose another version"
+            ) from error
+
+
+def _keep_served(serving: Path) -> None:
+    """Keep the served version where a publish was killed after serving it."""
+    served = served_version(serving)
+    if served and not version_file(serving, served.version_id).exists():
+        keep(serving, served.version_id)
+
+
+def _link(path: Path, link: Path) -> None:
+    new = link.with_name(f"{IN_THE_MAKING}{link.name.removeprefix(IN_THE_MAKING)}")
+    new.unlink(missing_ok=True)
+    try:
+        os.link(path, new)
+    except OSError:
+        # Not every file system has hard links.
+        shutil.copy2(path, new)
+    new.replace(link)
+
+
+def _to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from company import small_company
+from dbt_project import DbtProject
+from shop import Shop, is_whole
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> DbtProject:
+    """The small company, loaded and built; dbt runs here once more without parsing all anew."""
+    project = DbtProject(tmp_path_factory.mktemp("project"), small_company())
+    project.load()
+    project.dbt("build", "--exclude-resource-type", "unit_test")
+    return project
+
+
+@pytest.fixture(scope="session")
+def built(project: DbtProject, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the build made, for reading only."""
+    folder = tmp_path_factory.mktemp("built")
+    for path in (project.warehouse.parent, project.target):
+        shutil.copytree(path, folder / path.name)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def published_once(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The published file of the build, for reading only."""
+    shop = Shop(tmp_path_factory.mktemp("published"), built)
+    shop.publish()
+    return shop.served
+
+
+@pytest.fixture
+def shop(built: Path, tmp_path: Path) -> Shop:
+    """The small company, built and not published yet, to go on from."""
+    return Shop(tmp_path, built)
+
+
+@pytest.fixture(scope="session")
+def traced(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """The small company, built and published; for reading only."""
+    shop = Shop(tmp_path_factory.mktemp("traced"), built)
+    shop.publish()
+    return shop
+
+
+@pytest.fixture
+def published(shop: Shop, published_once: Path) -> Iterator[Shop]:
+    """A published version, which must stay, and a build after it."""
+    yield from _must_stay(shop, published_once)
+
+
+@pytest.fixture
+def dbt_shop(project: DbtProject, built: Path, published_once: Path) -> Iterator[Shop]:
+    """As `published`, where dbt itself runs."""
+    shutil.rmtree(project.folder / "serving", ignore_errors=True)
+    yield from _must_stay(Shop(project.folder, built), published_once)
+
+
+def _must_stay(shop: Shop, published_once: Path) -> Iterator[Shop]:
+    (shop.serving / "versions").mkdir(parents=True)
+    shutil.copy(published_once, shop.served)
+    os.link(shop.served, shop.serving / "versions" / f"{shop.version_id()}.duckdb")
+    version, inode = shop.version_id(), shop.served.stat().st_ino
+    shop.build_again()
+    yield shop
+    assert (shop.version_id(), shop.served.stat().st_ino) == (version, inode)
+    assert is_whole(shop.served)
+    assert shop.leftovers() == [] and len(shop.kept()) == 1

@@ -1,0 +1,150 @@
+"""A built warehouse, dbt's record of it and a serving folder, of a test's own."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import duckdb
+from dbt_project import ROOT
+
+from publishing.__main__ import main
+from publishing.publish import Published, publish
+
+
+class Shop:
+    """Copies of what a build made, in a folder."""
+
+    def __init__(self, folder: Path, built: Path):
+        self.folder = folder
+        self.warehouse = folder / "warehouse" / "tally.duckdb"
+        self.target = folder / "target"
+        self.serving = folder / "serving"
+        self.served = self.serving / "tally.duckdb"
+        for path in (self.warehouse.parent, self.target):
+            shutil.copytree(built / path.name, path, dirs_exist_ok=True)
+        self.environment = {
+            **os.environ,
+            "TALLY_WAREHOUSE": str(self.warehouse),
+            "TALLY_SERVING": str(self.serving),
+            "DBT_TARGET_PATH": str(self.target),
+            "COLUMNS": "100",
+        }
+
+    def publish(self, keep: int = 5) -> Published:
+        return publish(self.warehouse, self.serving, self.target, keep)
+
+    def publish_again(self, keep: int = 5) -> Published:
+        """Publish as if dbt had built the same once more."""
+        self.build_again()
+        return self.publish(keep)
+
+    def build_again(self) -> str:
+        """Let dbt's record be of another build that came to the same; give its id."""
+        record = self.record()
+        record["metadata"]["invocation_id"] = str(uuid.uuid4())
+        self.write_record(record)
+        return record["metadata"]["invocation_id"]
+
+    def record(self) -> dict[str, Any]:
+        return json.loads((self.target / "run_results.json").read_text())
+
+    def write_record(self, record: dict[str, Any]) -> None:
+        (self.target / "run_results.json").write_text(json.dumps(record))
+
+    def popen(
+        self, *command: str, stdin: int | None = None, **environment: str
+    ) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, *command],
+            cwd=ROOT,
+            env={**self.environment, **environment},
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def python(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        process = self.popen(*command, **environment)
+        out, err = process.communicate(timeout=60)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def command(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run `python -m publishing`."""
+        return self.python("-m", "publishing", *arguments, **environment)
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run `python -m publishing` in this process, which is faster than `command`."""
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            patch.dict(os.environ, {**self.environment, **environment}),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            code = main(list(arguments))
+        return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+
+    def change(self, *statements: str) -> None:
+        """Change the warehouse."""
+        with duckdb.connect(self.warehouse) as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            for statement in statements:
+                connection.execute(statement)
+
+    def query(self, query: str, path: Path | None = None) -> list[tuple]:
+        """Read from the warehouse, or from another file."""
+        with duckdb.connect(path or self.warehouse, read_only=True) as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            return connection.execute(query).fetchall()
+
+    def version_id(self) -> str:
+        """Give the version that is served."""
+        ((version_id,),) = self.query(
+            "select distinct version_id from published_tables", self.served
+        )
+        return version_id
+
+    def kept(self) -> list[str]:
+        return sorted(path.name for path in (self.serving / "versions").iterdir())
+
+    def leftovers(self) -> list[str]:
+        """Give what is in the serving folder and should not be."""
+        files = {path.name for path in self.serving.iterdir()}
+        return sorted(
+            (files - {"tally.duckdb", "versions", ".lock"})
+            | {name for name in self.kept() if name.startswith(".") or ".wal" in name}
+        )
+
+
+def one_error(completed: subprocess.CompletedProcess[str], code: int) -> str:
+    """Give the one line that a command failed with."""
+    assert completed.returncode == code, (completed.stdout, completed.stderr)
+    assert completed.stdout == ""
+    lines = completed.stderr.splitlines()
+    assert len(lines) == 1, completed.stderr
+    return lines[0]
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a published file holds exactly what it says that it holds."""
+    with duckdb.connect(path, read_only=True) as connection:
+        tables = connection.execute(
+            "select table_schema, table_name, row_count, checksum from published_tables"
+        ).fetchall()
+        return len(tables) > 15 and all(
+            connection.execute(
+                f'select count(*), coalesce(sum(hash(t)), 0)::varchar from "{schema}"."{name}" as t'
+            ).fetchone()
+            == (rows, checksum)
+            for schema, name, rows, checksum in tables
+        )

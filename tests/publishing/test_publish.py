@@ -1,0 +1,688 @@
+"""What is published: all of an audited build, or nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pytest
+from dbt_project import DbtProject
+from shop import Shop, is_whole, one_error
+
+import publishing.versions
+from publishing.errors import PublishingError
+
+FIRST_FIGURE = (
+    "kpi_id = 'net_sales' and grain = 'month' and period_start_date = date '2017-06-01'"
+    " and slice = 'department' and slice_value = 'GROCERY'"
+)
+
+
+# What a published file holds
+
+
+def test_published_tables_are_the_warehouse_s(shop: Shop):
+    done = shop.command("publish")
+    assert done.returncode == 0, done.stderr
+    with duckdb.connect(shop.served, read_only=True) as connection:
+        connection.execute(f"attach '{shop.warehouse}' as warehouse (read_only)")
+        in_warehouse, published = (
+            set(
+                connection.execute(
+                    "select schema_name, table_name from duckdb_tables()"
+                    f" where database_name {condition}"
+                    " and (schema_name in ('marts', 'audit')"
+                    " or schema_name = 'seeds' and table_name like 'kpi%')"
+                ).fetchall()
+            )
+            for condition in ("= 'warehouse'", "<> 'warehouse'")
+        )
+        assert published == in_warehouse
+        assert {
+            ("marts", "kpi_values"),
+            ("audit", "audit_kpis"),
+            ("seeds", "kpi_catalog"),
+        } < published
+        for schema, name in published:
+            table = f'"{schema}"."{name}"'
+            for left, right in ((table, f"warehouse.{table}"), (f"warehouse.{table}", table)):
+                assert not connection.execute(
+                    f"(from {left}) except all (from {right})"
+                ).fetchall(), name
+            assert (
+                connection.execute(f"describe {table}").fetchall()[0][:2]
+                == connection.execute(f"describe warehouse.{table}").fetchall()[0][:2]
+            )
+        recorded = connection.execute(
+            "select table_schema, table_name from published_tables"
+        ).fetchall()
+        assert sorted(recorded) == sorted(published)
+        schemas = {
+            name
+            for (name,) in connection.execute(
+                "select distinct schema_name from duckdb_tables()"
+                " where database_name <> 'warehouse'"
+            ).fetchall()
+        }
+        assert schemas == {"main", "marts", "audit", "seeds"}
+    assert is_whole(shop.served)
+
+
+def test_the_record_says_what_was_published(shop: Shop):
+    before = datetime.now(UTC)
+    printed = shop.command("publish").stdout
+    (version,) = shop.query("from published_versions", shop.served)
+    version_id, at, invocation, loads, through, figures, totals = version
+    assert before <= at <= datetime.now(UTC)
+    assert invocation == shop.record()["metadata"]["invocation_id"]
+    assert loads == {
+        source: shop.query(f"select max(load_id) from raw_{source}._dlt_loads")[0][0]
+        for source in ("retail_db", "promotion_feed")
+    }
+    assert str(through) == "2017-12-31"
+    assert [(figures,)] == shop.query("select count(*) from marts.kpi_values")
+    assert [(totals,)] == shop.query(
+        "select count(*) from audit.audit_controls where verdict = 'agrees'"
+    )
+    assert version_id in printed and f"{figures:,} figures, {totals} control totals" in printed
+
+
+def test_no_log_and_no_half_made_file_is_left(shop: Shop):
+    shop.publish()
+    assert shop.leftovers() == []
+    assert shop.kept() == [f"{shop.version_id()}.duckdb"]
+    assert shop.served.samefile(shop.serving / "versions" / shop.kept()[0])
+    assert shop.served.stat().st_mode & 0o222 == 0
+
+
+def test_a_leftover_of_a_model_that_is_gone_is_not_published(shop: Shop):
+    shop.change("create table marts.fct_gone as select 1 as untested")
+    shop.publish()
+    assert (
+        shop.query("select * from published_tables where table_name = 'fct_gone'", shop.served)
+        == []
+    )
+
+
+def test_a_build_that_is_published_is_not_published_again(shop: Shop):
+    shop.publish()
+    inode, version = shop.served.stat().st_ino, shop.version_id()
+    done = shop.command("publish")
+    assert done.returncode == 0
+    assert done.stdout.startswith("nothing new to publish: ") and version in done.stdout
+    assert shop.served.stat().st_ino == inode
+    assert len(shop.kept()) == 1 and shop.leftovers() == []
+
+
+# What is refused
+
+
+def refused(shop: Shop, **environment: str) -> str:
+    line = one_error(shop.run("publish", **environment), 1)
+    assert line.startswith("error: nothing was published: ")
+    return line.removeprefix("error: nothing was published: ")
+
+
+def test_a_test_that_fails_is_named(dbt_shop: Shop, project: DbtProject):
+    dbt_shop.change("update seeds.age_bands set band_order = null where age_band = '65+'")
+    project.run("dbt", "build", "--select", "not_null_age_bands_band_order")
+    line = refused(dbt_shop)
+    assert line.startswith("test not_null_age_bands_band_order: expected it to pass, found fail")
+    assert "1 rows" in line and "test_failures" in line and "run `dbt build" in line
+
+
+def test_a_build_of_a_selection_is_refused(dbt_shop: Shop, project: DbtProject):
+    project.run("dbt", "build", "--select", "age_bands")
+    line = refused(dbt_shop)
+    assert "expected every model and data test, found model " in line and "left out" in line
+
+
+@pytest.mark.parametrize("command", ["run", "test", "compile"])
+def test_another_command_after_the_build_is_refused(published: Shop, command: str):
+    record = published.record()
+    record["args"]["which"] = command
+    published.write_record(record)
+    assert f"expected a `dbt build`, found `dbt {command}`; run `dbt build" in refused(published)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("test", "fail"),
+        ("test", "error"),
+        ("test", "warn"),
+        ("test", "skipped"),
+        ("model", "error"),
+        ("model", "skipped"),
+        ("seed", "error"),
+        ("snapshot", "error"),
+        ("model", "a status of a dbt to come"),
+    ],
+)
+def test_whatever_did_not_pass_is_named(published: Shop, kind: str, status: str):
+    record = published.record()
+    result = next(item for item in record["results"] if item["unique_id"].startswith(f"{kind}."))
+    result["status"] = status
+    published.write_record(record)
+    line = refused(published)
+    assert line.startswith(f"{kind} {result['unique_id'].split('.')[2]}: expected it to ")
+    assert f"found {status}" in line
+
+
+def test_the_cause_is_named_before_what_was_skipped_for_it(published: Shop):
+    record = published.record()
+    record["results"][0]["status"] = record["results"][1]["status"] = "skipped"
+    record["results"][-1]["status"] = "fail"
+    published.write_record(record)
+    line = refused(published)
+    assert line.split(":")[0].split()[1] == record["results"][-1]["unique_id"].split(".")[2]
+    assert "(and 2 more)" in line
+
+
+def test_a_data_test_that_never_ran_is_named(published: Shop):
+    record = published.record()
+    gone = next(item for item in record["results"] if "assert_kpis_agree" in item["unique_id"])
+    record["results"].remove(gone)
+    published.write_record(record)
+    assert "found test assert_kpis_agree_with_raw left out" in refused(published)
+
+
+def test_a_build_of_another_warehouse_is_refused(published: Shop):
+    record = published.record()
+    for result in record["results"]:
+        if result["relation_name"]:
+            result["relation_name"] = result["relation_name"].replace('"tally"', '"pr"')
+    published.write_record(record)
+    assert "expected one of tally, found one of pr" in refused(published)
+
+
+@pytest.mark.parametrize("name", ["run_results.json", "manifest.json"])
+@pytest.mark.parametrize("content", [None, "{", ""])
+def test_a_record_that_cannot_be_read_is_said_to_be_so(
+    published: Shop, name: str, content: str | None
+):
+    if content is None:
+        (published.target / name).unlink()
+    else:
+        (published.target / name).write_text(content)
+    line = refused(published)
+    assert name in line and "run `dbt build" in line
+
+
+def test_a_load_after_the_build_is_refused(published: Shop):
+    published.change(
+        "insert into raw_promotion_feed._dlt_loads select '9999999999.9', schema_name, status,"
+        " now(), schema_version_hash from raw_promotion_feed._dlt_loads limit 1"
+    )
+    line = refused(published)
+    assert "began after load 9999999999.9 of promotion_feed was complete" in line
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        pytest.param(
+            f"update marts.kpi_values set value = value + 0.01 where {FIRST_FIGURE}",
+            "changed since the audit: reported",
+            id="value",
+        ),
+        pytest.param(
+            f"update marts.kpi_values set numerator = numerator + 0.01 where {FIRST_FIGURE}",
+            "changed since the audit: reported",
+            id="numerator",
+        ),
+        pytest.param(
+            f"update marts.kpi_values set value = null where {FIRST_FIGURE}",
+            "changed since the audit: reported None",
+            id="value lost",
+        ),
+        pytest.param(
+            f"delete from audit.audit_kpis where {FIRST_FIGURE}", "not audited", id="not audited"
+        ),
+        pytest.param(
+            f"delete from marts.kpi_values where {FIRST_FIGURE}", "not reported", id="not reported"
+        ),
+        pytest.param(
+            f"update audit.audit_kpis set is_equal = false where {FIRST_FIGURE}",
+            "not equal: reported",
+            id="verdict",
+        ),
+        pytest.param(
+            f"update audit.audit_kpis set is_equal = null where {FIRST_FIGURE}",
+            "not equal: reported",
+            id="no verdict",
+        ),
+        pytest.param(
+            f"update audit.audit_kpis set reported_value = 0 where {FIRST_FIGURE}",
+            "changed since the audit: reported",
+            id="audit of another value",
+        ),
+        pytest.param(
+            "update audit.audit_kpis set recomputed_value = recomputed_value + 1"
+            f" where {FIRST_FIGURE}",
+            "not equal: reported",
+            id="recomputed value",
+        ),
+        pytest.param(
+            f"update audit.audit_kpis set recomputed_denominator = 1 where {FIRST_FIGURE}",
+            "not equal: reported",
+            id="recomputed denominator",
+        ),
+    ],
+)
+def test_a_figure_that_its_audit_does_not_bear_out_is_named(
+    published: Shop, change: str, fault: str
+):
+    published.change(change)
+    line = refused(published)
+    assert line.startswith("KPI net_sales, month from 2017-06-01, department = GROCERY: " + fault)
+    assert "recomputed from the raw tables" in line and "more)" not in line
+
+
+def test_both_figures_are_in_the_message_and_how_many_more(published: Shop):
+    ((value,),) = published.query(f"select value from marts.kpi_values where {FIRST_FIGURE}")
+    published.change(
+        "update marts.kpi_values set value = value + 1 where kpi_id = 'net_sales' and"
+        " grain = 'month' and slice_value = 'GROCERY' and period_start_date >= date '2017-06-01'"
+    )
+    line = refused(published)
+    assert f"reported {value + 1}, recomputed from the raw tables {value} (and 6 more)" in line
+
+
+def test_an_audit_that_is_older_than_the_figures_is_refused(published: Shop):
+    # Figures and audit agreed each with themselves; then the figures were made anew.
+    published.change(
+        "update marts.kpi_values set value = value * 2, numerator = numerator * 2"
+        " where kpi_id = 'gross_sales' and grain = 'week'"
+    )
+    line = refused(published)
+    assert line.startswith("KPI gross_sales, week from ") and "changed since the audit" in line
+
+
+def test_a_figure_that_is_there_twice_is_refused(published: Shop):
+    published.change(
+        f"insert into marts.kpi_values select * from marts.kpi_values where {FIRST_FIGURE}"
+    )
+    assert "expected one audit for each of the" in refused(published)
+
+
+def test_no_figures_at_all_are_refused(published: Shop):
+    published.change("delete from marts.kpi_values", "delete from audit.audit_kpis")
+    assert "and at least one, found 0 audits" in refused(published)
+
+
+@pytest.mark.parametrize("verdict", ["'differs'", "null"])
+def test_a_control_total_that_differs_is_named(published: Shop, verdict: str):
+    published.change(
+        f"update audit.audit_controls set verdict = {verdict}, mart_value = 1409"
+        " where table_name = 'transactions' and measure = 'row_count'"
+    )
+    line = refused(published)
+    assert line.startswith("control total retail_db.transactions, row_count: expected 1410.00")
+    assert "fct_sales_lines 1409.00" in line
+
+
+def test_no_control_totals_are_refused(published: Shop):
+    published.change("delete from audit.audit_controls")
+    assert "audit_controls: expected control totals" in refused(published)
+
+
+def test_a_table_that_is_gone_is_named(published: Shop):
+    published.change("drop table marts.fct_household_months")
+    assert "the table marts.fct_household_months" in refused(published)
+
+
+def test_checks_come_before_the_word_that_nothing_is_new(shop: Shop):
+    shop.publish()
+    shop.change(f"update marts.kpi_values set value = 0 where {FIRST_FIGURE}")
+    assert "changed since the audit" in refused(shop)
+
+
+def test_a_new_file_that_does_not_hold_what_the_warehouse_holds_is_not_served(
+    published: Shop, monkeypatch: pytest.MonkeyPatch
+):
+    def fingerprint(connection: duckdb.DuckDBPyConnection, table: str):
+        found = original(connection, table)
+        return found._replace(checksum="0") if table == '"marts"."dim_stores"' else found
+
+    original = publishing.publish.fingerprint
+    monkeypatch.setattr("publishing.publish.fingerprint", fingerprint)
+    with pytest.raises(PublishingError, match=r"expected marts\.dim_stores with"):
+        published.publish()
+
+
+# The machine
+
+
+def test_a_missing_warehouse_is_said_to_be_so(published: Shop):
+    line = refused(published, TALLY_WAREHOUSE=str(published.folder / "tally.duckdb"))
+    assert "expected a DuckDB file, found none; load with `python -m ingestion`" in line
+
+
+def test_a_warehouse_that_is_no_database_is_said_to_be_so(published: Shop):
+    published.warehouse.write_text("not a database" * 1000)
+    assert f"warehouse {published.warehouse}: expected a DuckDB file" in refused(published)
+
+
+def test_a_warehouse_that_is_being_written_is_said_to_be_so(published: Shop):
+    code = (
+        f"import duckdb; c = duckdb.connect({str(published.warehouse)!r});"
+        " print('open', flush=True); input()"
+    )
+    writer = subprocess.Popen(
+        [shutil.which("python"), "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        writer.stdout.readline()
+        line = refused(published)
+    finally:
+        writer.communicate(b"\n")
+    assert "warehouse" in line and "lock" in line and "end the process" in line
+
+
+def test_a_second_publish_at_the_same_time_is_refused(shop: Shop):
+    code = (
+        "import sys, publishing.publish as p\n"
+        "read_back = p._read_back\n"
+        "def wait(*a):\n    print('at it', flush=True)\n    input()\n    read_back(*a)\n"
+        "p._read_back = wait\n"
+        "import publishing.__main__ as m\nsys.exit(m.main(['publish']))"
+    )
+    first = shop.popen("-c", code, stdin=subprocess.PIPE)
+    assert first.stdout.readline() == "at it\n"
+    for command in ("publish", "rollback"):
+        line = one_error(shop.command(command), 1)
+        assert "found one that is running; wait for its end" in line
+    _, errors = first.communicate("\n", timeout=60)
+    assert first.returncode == 0, errors
+    assert is_whole(shop.served) and shop.leftovers() == [] and len(shop.kept()) == 1
+
+
+def test_the_lock_of_a_publish_that_was_killed_is_free(shop: Shop):
+    shop.publish()
+    code = (
+        "import os, signal, publishing.publish as p; "
+        "p._read_back = lambda *_: os.kill(os.getpid(), signal.SIGKILL); "
+        "import publishing.__main__ as m; m.publish = p.publish; m.main(['publish'])"
+    )
+    shop.build_again()
+    assert shop.python("-c", code).returncode == -signal.SIGKILL
+    assert shop.leftovers() != []
+    assert shop.command("publish").returncode == 0
+    assert shop.leftovers() == [] and len(shop.kept()) == 2
+
+
+@pytest.mark.parametrize("serving", ["/proc/serving", "/dev/null", "{folder}/file/serving"])
+def test_a_serving_folder_that_cannot_be_written_is_said_to_be_so(shop: Shop, serving: str):
+    (shop.folder / "file").touch()
+    line = refused(shop, TALLY_SERVING=serving.format(folder=shop.folder))
+    assert line.startswith("serving folder ") and "expected a folder that can be written" in line
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes whatever a folder's permissions are")
+def test_a_serving_folder_without_permission_is_said_to_be_so(published: Shop):
+    published.serving.chmod(0o555)
+    try:
+        assert "expected a folder that can be written" in refused(published)
+    finally:
+        published.serving.chmod(0o755)
+
+
+@pytest.mark.parametrize("extra", [1, 6, 10])
+def test_a_full_disk_leaves_what_is_published(shop: Shop, tmp_path: Path, extra: int):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(disk)]
+    if (
+        shutil.which("mount") is None
+        or subprocess.run(mount, capture_output=True, check=False).returncode
+    ):
+        pytest.skip("a small disk cannot be mounted here")
+    try:
+        shop.serving = disk / "serving"
+        shop.served = shop.serving / "tally.duckdb"
+        shop.environment["TALLY_SERVING"] = str(shop.serving)
+        shop.publish()
+        version = shop.version_id()
+        used = shutil.disk_usage(disk).used // 2**20 + extra
+        subprocess.run(["mount", "-o", f"remount,size={used}m", str(disk)], check=True)
+        shop.build_again()
+        line = refused(shop)
+        assert "No space left on device" in line and "make room" in line
+        assert shop.version_id() == version and is_whole(shop.served)
+        assert shop.leftovers() == []
+        subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
+        assert shop.command("publish").returncode == 0
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+INTERRUPTS = {
+    "between statements": "p._read_back = lambda *_: os.kill(os.getpid(), signal.SIGINT)",
+    # DuckDB sometimes ends the statement first; those of a publish take seconds at most.
+    "in a statement": (
+        "import threading; "
+        "kill = lambda: os.kill(os.getpid(), signal.SIGINT); "
+        "p._copy_tables = lambda c, b: (threading.Timer(0.1, kill).start(), c.execute("
+        "'select count(*) from range(200000000) t(a) where hash(a) % 7 = 3').fetchall())"
+    ),
+}
+
+
+@pytest.mark.parametrize("interrupt", INTERRUPTS.values(), ids=INTERRUPTS)
+def test_an_interrupt_publishes_nothing_and_says_so(published: Shop, interrupt: str):
+    code = (
+        f"import os, signal, sys, publishing.publish as p\n{interrupt}\n"
+        "import publishing.__main__ as m\nsys.exit(m.main(['publish']))"
+    )
+    assert one_error(published.python("-c", code), 130).startswith("interrupted: ")
+
+
+def test_an_interrupt_at_the_last_moment_does_not_undo_what_is_served(shop: Shop):
+    shop.publish()
+    invocation = shop.build_again()
+    code = (
+        "import os, signal, sys, publishing.publish as p\n"
+        "serve = p.serve\n"
+        "def slow(*a):\n    serve(*a)\n    os.kill(os.getpid(), signal.SIGINT)\n"
+        "p.serve = slow\n"
+        "import publishing.__main__ as m\nsys.exit(m.main(['publish']))"
+    )
+    done = shop.python("-c", code)
+    assert done.returncode == 0, done.stderr
+    assert invocation[:8] in shop.version_id() and len(shop.kept()) == 2
+
+
+def test_killed_between_serving_and_keeping_the_next_one_keeps_it(shop: Shop):
+    shop.publish()
+    shop.build_again()
+    code = (
+        "import os, signal, publishing.publish as p\n"
+        "p.keep = lambda *a: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "import publishing.__main__ as m\nm.main(['publish'])"
+    )
+    assert shop.python("-c", code).returncode == -signal.SIGKILL
+    version = shop.version_id()
+    assert is_whole(shop.served) and f"{version}.duckdb" not in shop.kept()
+    done = shop.command("publish")
+    assert "nothing new to publish" in done.stdout and "which is served" in done.stdout
+    assert f"{version}.duckdb" in shop.kept()
+
+
+def test_killed_at_any_moment_what_is_served_stays_whole(shop: Shop):
+    shop.publish()
+    started = time.monotonic()
+    shop.build_again()
+    assert shop.command("publish").returncode == 0
+    lasts = time.monotonic() - started
+    killed = 0
+    for moment in range(12):
+        shop.build_again()
+        process = shop.popen("-m", "publishing", "publish")
+        # From the imports to the end.
+        time.sleep(lasts * (0.2 + 0.9 * moment / 12))
+        process.kill()
+        process.communicate()
+        killed += process.returncode == -signal.SIGKILL
+        assert is_whole(shop.served)
+        for name in shop.kept():
+            if not name.startswith("."):
+                assert is_whole(shop.serving / "versions" / name)
+    assert killed >= 6
+    shop.build_again()
+    assert shop.command("publish").returncode == 0
+    assert shop.leftovers() == [] and 1 <= len(shop.kept()) <= 5
+
+
+# Readers
+
+READER = """
+import json, sys, time
+from pathlib import Path
+import duckdb
+
+path, stop, is_patient = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "patient"
+seen, reads, torn, opened_inodes = set(), 0, [], set()
+
+def read(connection):
+    global reads
+    versions = connection.execute("select distinct version_id from published_tables").fetchall()
+    lines, = connection.execute("select sum(net_sales_usd) from marts.fct_sales_lines").fetchone()
+    baskets, = connection.execute("select sum(net_sales_usd) from marts.fct_baskets").fetchone()
+    months, = connection.execute(
+        "select sum(net_sales_usd) from marts.fct_household_months").fetchone()
+    reads += 1
+    if not (len(versions) == 1 and lines == baskets == months):
+        torn.append([str(versions), str(lines), str(baskets), str(months)])
+    seen.add((versions[0][0], lines))
+    return versions[0][0], lines
+
+print("ready", flush=True)
+while not stop.exists():
+    with duckdb.connect(path, read_only=True, config={"threads": 1}) as connection:
+        opened = read(connection)
+        while is_patient and len(opened_inodes) < 6 and not stop.exists():
+            # Whatever is published meanwhile: it reads what it opened.
+            if (again := read(connection)) != opened:
+                torn.append([str(opened), str(again)])
+            opened_inodes.add(path.stat().st_ino)
+            time.sleep(0.05)
+        opened_inodes.clear()
+with duckdb.connect(path, read_only=True) as connection:
+    read(connection)
+print(json.dumps({"reads": reads, "versions": len({v for v, _ in seen}),
+    "totals": len({t for _, t in seen}), "torn": torn}))
+"""
+
+
+def test_readers_never_notice_a_publish(shop: Shop):
+    shop.change(
+        # Without their constraints, which tie the columns of a row together.
+        *(
+            f"create or replace table marts.{name} as from marts.{name}"
+            for name in ("fct_sales_lines", "fct_baskets", "fct_household_months")
+        ),
+        # And small, for fifty of them.
+        *(
+            f"delete from {name} where grain <> 'month' or slice <> 'all'"
+            for name in ("marts.kpi_values", "audit.audit_kpis", "audit.audit_measures")
+        ),
+    )
+    shop.publish()
+    stop = shop.folder / "stop"
+    readers = [
+        shop.popen("-c", READER, str(shop.served), str(stop), kind) for kind in ("hasty", "patient")
+    ]
+    try:
+        for reader in readers:
+            assert reader.stdout.readline() == "ready\n"
+        for _ in range(50):
+            # The three tables have the same total in each version, and another one in the next.
+            shop.change(
+                "update marts.fct_sales_lines set net_sales_usd = net_sales_usd + 1",
+                "update marts.fct_baskets set net_sales_usd = net_sales_usd + line_count",
+                "update marts.fct_household_months set net_sales_usd = net_sales_usd"
+                " + (select count(*) from marts.fct_sales_lines) where rowid = 0",
+            )
+            shop.publish_again(keep=3)
+    finally:
+        stop.touch()
+        outcomes = [reader.communicate(timeout=30) for reader in readers]
+    for reader, (_, errors) in zip(readers, outcomes, strict=True):
+        assert reader.returncode == 0, errors
+        assert errors == ""
+    hasty, patient = (json.loads(printed) for printed, _ in outcomes)
+    assert hasty["torn"] == [] and hasty["versions"] == hasty["totals"] > 10, hasty
+    assert hasty["reads"] > 50
+    assert patient["torn"] == [] and patient["versions"] == patient["totals"] >= 2, patient
+
+
+# Versions that are kept
+
+
+def test_the_latest_versions_are_kept(shop: Shop):
+    published = [shop.publish_again(keep=3).version.version_id for _ in range(5)]
+    assert shop.kept() == sorted(f"{version}.duckdb" for version in published[-3:])
+    listed = shop.query(
+        "select version_id from published_versions order by published_at", shop.served
+    )
+    assert listed == [(version,) for version in published[-3:]]
+    for name in shop.kept():
+        assert is_whole(shop.serving / "versions" / name)
+
+
+def test_keep_reaches_publish_and_what_is_removed_is_said(shop: Shop):
+    first = shop.publish().version.version_id
+    shop.publish_again()
+    shop.build_again()
+    printed = shop.command("publish", "--keep", "2").stdout
+    assert len(shop.kept()) == 2 and f"removed        {first}" in printed
+    # The same build once more, and fewer versions.
+    assert shop.command("publish", "--keep", "1").returncode == 0
+    assert shop.kept() == [f"{shop.version_id()}.duckdb"]
+
+
+def test_without_hard_links_versions_are_copies(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+    def no_links(*_: object) -> None:
+        raise OSError("no hard links here")
+
+    monkeypatch.setattr("publishing.versions.os.link", no_links)
+    first = shop.publish().version.version_id
+    shop.publish_again()
+    assert len(shop.kept()) == 2
+    assert not any(shop.served.samefile(shop.serving / "versions" / name) for name in shop.kept())
+    publishing.versions.roll_back(shop.serving)
+    assert shop.version_id() == first and is_whole(shop.served) and shop.leftovers() == []
+
+
+def test_a_clock_that_was_set_back_does_not_change_the_order(shop: Shop):
+    class Past(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime(2001, 1, 1, tzinfo=tz)
+
+    first = shop.publish().version
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("publishing.publish.datetime", Past)
+        second = shop.publish_again().version
+    assert second.published_at > first.published_at
+    assert [version.version_id for version in publishing.versions.kept_versions(shop.serving)] == [
+        first.version_id,
+        second.version_id,
+    ]
+
+
+def test_a_served_file_that_is_damaged_is_replaced(shop: Shop):
+    shop.publish()
+    shop.served.unlink()
+    shop.served.write_text("damaged")
+    done = shop.command("publish")
+    assert done.returncode == 0 and done.stdout.startswith("published "), done.stderr
+    assert is_whole(shop.served)

@@ -1,0 +1,305 @@
+"""One number, explained down to the source rows."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from shop import Shop, one_error
+
+from publishing import recompute, trace
+
+FIGURES = """
+select
+    kpi_id,
+    grain,
+    period_start_date,
+    slice,
+    slice_value
+from marts.kpi_values
+qualify
+    row_number() over (
+        partition by kpi_id, grain, slice
+        order by hash(kpi_id, period_start_date, slice_value)
+    ) = 1
+"""
+
+
+def traced_by(shop: Shop, kpi: str, period: str, slice_: str | None = None) -> trace.Trace:
+    return trace.trace(shop.warehouse, shop.target, kpi, period, slice_)
+
+
+def periods(shop: Shop) -> dict[Any, int]:
+    return dict(
+        shop.query(
+            "select week_start_date, any_value(business_week) from marts.dim_dates group by 1"
+        )
+    )
+
+
+def label(shop: Shop, grain: str, start: Any) -> str:
+    if grain == "week":
+        return f"{start.year}-W{periods(shop)[start]}"
+    return f"{start:%Y-%m}" if grain == "month" else str(start)
+
+
+@pytest.fixture(scope="module")
+def output(traced: Shop) -> str:
+    done = traced.run(
+        "trace",
+        "--kpi",
+        "average_basket_value",
+        "--period",
+        "2017-06",
+        "--slice",
+        "department=GROCERY",
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_measure_grain_and_slice_is_reproduced_from_the_raw_tables(
+    traced: Shop, monkeypatch: pytest.MonkeyPatch
+):
+    # The way and its row counts are the same for all, and tested apart.
+    monkeypatch.setattr(trace, "_lineage", lambda *_: [])
+    manifest = trace.read_manifest(traced.target)
+    monkeypatch.setattr(trace, "read_manifest", lambda _: manifest)
+    figures = traced.query(FIGURES)
+    catalog = traced.query("select numerator_measure, denominator_measure from seeds.kpi_catalog")
+    assert len({kpi for kpi, *_ in figures}) == len(catalog)
+    assert {measure for parts in catalog for measure in parts if measure} <= set(recompute.MEASURES)
+    weeks = periods(traced)
+    for kpi, grain, start, slice_, value in figures:
+        asked = f"{start.year}-W{weeks[start]}" if grain == "week" else label(traced, grain, start)
+        found = traced_by(traced, kpi, asked, None if slice_ == "all" else f"{slice_}={value}")
+        assert found.is_reproduced, (kpi, asked, slice_, value, found.result, found.row)
+        assert found.is_confirmed
+        assert "audit_measures" not in found.recomputation.statement
+
+
+def test_a_measure_that_is_not_written_out_comes_from_the_compiled_audit(
+    traced: Shop, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delitem(recompute.MEASURES, "basket_count")
+    found = traced_by(traced, "average_basket_value", "2017-06", "department=GROCERY")
+    assert "measure_id = 'basket_count'" in found.recomputation.statement
+    assert found.is_confirmed
+    assert "rows are not known here" in trace.report(found)
+
+
+def test_the_statement_can_be_copied_and_run_as_it_is(traced: Shop, output: str):
+    statement = output[output.index("\nwith ") : output.index(";\n") + 1]
+    ((numerator, denominator, value),) = traced.query(
+        "select numerator, denominator, value from marts.kpi_values where"
+        " kpi_id = 'average_basket_value' and grain = 'month' and slice_value = 'GROCERY'"
+        " and period_start_date = date '2017-06-01'"
+    )
+    with duckdb.connect(traced.warehouse, read_only=True) as connection:
+        for timezone in ("UTC", "Asia/Tokyo"):
+            connection.execute(f"set TimeZone = '{timezone}'")
+            assert connection.execute(statement).fetchall() == [(numerator, denominator, value)]
+    assert re.search(rf"value +{value} +{value}\n", output)
+    assert "raw_retail_db" in statement and "marts" not in statement
+
+
+def test_definition_and_figure_are_shown(traced: Shop, output: str):
+    ((question, caveats, owner),) = traced.query(
+        "select question, caveats, owner from seeds.kpi_catalog"
+        " where kpi_id = 'average_basket_value'"
+    )
+    ((value, previous, status, lower),) = traced.query(
+        "select value, previous_value, status, lower_limit from marts.kpi_values where"
+        " kpi_id = 'average_basket_value' and grain = 'month' and slice_value = 'GROCERY'"
+        " and period_start_date = date '2017-06-01'"
+    )
+    assert output.startswith(
+        "Average basket value, month 2017-06 (2017-06-01 to 2017-06-30), department = GROCERY\n"
+    )
+    for words in (
+        question,
+        caveats,
+        f"owner        {owner}",
+        "net_sales_usd / basket_count",
+        f"${value:,.2f}",
+        f"previous     ${previous:,.2f}",
+        f"${lower:,.2f} to ",
+        f"status       {status}: ",
+    ):
+        assert words in output, words
+
+
+def test_the_way_goes_from_the_sources_to_the_mart_with_the_rows_of_each(traced: Shop):
+    steps = traced_by(traced, "net_sales", "2017-06").lineage
+    names = [step.name.split(".")[1] for step in steps]
+    way = [
+        "transactions",
+        "stg_retail_db__transactions",
+        "int_sales__lines_priced",
+        "fct_sales_lines",
+        "int_kpis__lines_attributed",
+        "int_kpis__sales_measured",
+        "int_kpis__measures_unpivoted",
+        "int_kpis__values_computed",
+        "kpi_values",
+    ]
+    assert [name for name in names if name in way] == way
+    assert names[-1] == "kpi_values" and len(names) == len(set(names))
+    assert [step.layer for step in steps if step.name.split(".")[1] in way][:4] == [
+        "source",
+        "staging",
+        "intermediate",
+        "marts",
+    ]
+    for step in steps:
+        assert traced.query(f"select count(*) from {step.name}") == [(step.row_count,)]
+    assert "int_kpis__retention_measured" not in names
+
+
+def test_the_way_is_that_of_the_measures(traced: Shop):
+    def names(kpi: str) -> set[str]:
+        return {step.name.split(".")[1] for step in traced_by(traced, kpi, "2017-06").lineage}
+
+    assert "int_kpis__retention_measured" in names("household_retention_rate")
+    assert "int_kpis__sales_measured" not in names("household_retention_rate")
+    assert "int_kpis__redemptions_measured" in names("coupon_redemptions")
+
+
+def test_the_loads_that_brought_the_rows_are_shown(shop: Shop):
+    june = (
+        "transaction_timestamp at time zone 'UTC' at time zone 'America/New_York'"
+        " between '2017-06-01' and '2017-06-30 23:59:59.999'"
+    )
+    shop.change(
+        "insert into raw_retail_db._dlt_loads select '9.9', schema_name, status,"
+        " timestamptz '2017-07-01 12:00:00+00', schema_version_hash"
+        " from raw_retail_db._dlt_loads limit 1",
+        f"update raw_retail_db.transactions set _dlt_load_id = '9.9' where {june} and store_id = 1",
+    )
+    loads = {load.load_id: load for load in traced_by(shop, "net_sales", "2017-06").loads}
+    counts = shop.query(
+        f"select _dlt_load_id, count(*) from raw_retail_db.transactions where {june} group by all"
+    )
+    assert len(counts) == 2
+    assert {load_id: load.row_count for load_id, load in loads.items()} == dict(counts)
+    assert f"{loads['9.9'].completed_at:%Y-%m-%d %H:%M}" == "2017-07-01 12:00"
+
+
+@pytest.mark.parametrize(
+    ("period", "dates"),
+    [
+        ("2017-06", "month 2017-06 (2017-06-01 to 2017-06-30)"),
+        ("2017-06-15", "day 2017-06-15 (2017-06-15 to 2017-06-15)"),
+        ("2017-W23", "week 2017-W23 (2017-05-29 to 2017-06-04)"),
+        ("2017-w23", "week 2017-W23 (2017-05-29 to 2017-06-04)"),
+        ("2017-W1", "week 2016-W01 (2016-12-26 to 2017-01-01)"),
+        ("2016-W01", "week 2016-W01 (2016-12-26 to 2017-01-01)"),
+        ("2017-W53", "week 2017-W53 (2017-12-25 to 2017-12-31)"),
+    ],
+)
+def test_a_period_is_said_with_its_dates(traced: Shop, period: str, dates: str):
+    found = traced_by(traced, "net_sales", period)
+    assert trace.report(found).startswith(f"Net sales, {dates}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "nearest"),
+    [
+        (["net_sale", "2017-06"], "KPI net_sale: .* nearest: net_sales"),
+        (["Net_Sales", "2017-06"], "nearest: net_sales"),
+        (["zzz", "2017-06"], "there are: active_households, "),
+        (["net_sales", "2018-06"], "2017-01 to 2017-12, found none; nearest: 2017-12"),
+        (["net_sales", "2016-11-30"], "nearest: 2017-01-01"),
+        (["net_sales", "2017-W54"], "nearest: 2017-W53"),
+        (["net_sales", "2018-W23"], "week 23 begins 2017-05-29; nearest: 2017-W23"),
+        (["net_sales", "June"], "expected a month 2017-06, a day"),
+        (["net_sales", "2017-13"], "month must be in 1..12"),
+        (["net_sales", "2017-02-30"], "day is out of range"),
+        (["household_retention_rate", "2017-06-15"], "expected a month or week"),
+        (["net_sales", "2017-06", "departmen=GROCERY"], "nearest: department"),
+        (["net_sales", "2017-06", "campaign=1"], "slice campaign: expected one that net_sales has"),
+        (["net_sales", "2017-06", "department=GROCRY"], "nearest: GROCERY"),
+        (["net_sales", "2017-06", "department=grocery"], "nearest: GROCERY"),
+        (["net_sales", "2017-06", "department"], "expected SLICE=VALUE"),
+        (["net_sales", "2017-06", "department="], "expected SLICE=VALUE"),
+        (["net_sales", "2017-06", "department=x' or 'a'='a"], "expected a value that net_sales"),
+    ],
+)
+def test_what_is_not_there_is_answered_with_the_nearest(
+    traced: Shop,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    nearest: str,
+):
+    from publishing.__main__ import main
+
+    monkeypatch.setenv("TALLY_WAREHOUSE", str(traced.warehouse))
+    monkeypatch.setenv("DBT_TARGET_PATH", str(traced.target))
+    kpi, period, *slice_ = arguments
+    options = ["--kpi", kpi, "--period", period, *(f"--slice={value}" for value in slice_)]
+    assert main(["trace", *options]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == "" and printed.err.count("\n") == 1
+    assert printed.err.startswith("error: ") and re.search(nearest, printed.err), printed.err
+
+
+def test_a_number_that_the_raw_tables_do_not_give_is_said_to_differ(shop: Shop):
+    shop.change(
+        "update marts.kpi_values set value = value + 1 where kpi_id = 'net_sales'"
+        " and grain = 'month' and period_start_date = date '2017-06-01' and slice = 'all'"
+    )
+    done = shop.run("trace", "--kpi", "net_sales", "--period", "2017-06")
+    assert done.returncode == 1
+    assert re.search(r"value +[\d.]+ +[\d.]+  differs\n", done.stdout)
+    assert "the figure changed after its audit" in done.stdout
+
+
+def test_raw_rows_that_changed_since_the_build_are_noticed(shop: Shop):
+    # The audit, which is of the build, still agrees.
+    shop.change("update raw_retail_db.transactions set sales_value = sales_value + 1")
+    done = shop.run("trace", "--kpi", "net_sales", "--period", "2017-06")
+    assert done.returncode == 1
+    assert re.search(r"value +[\d.]+ +[\d.]+  differs\n", done.stdout)
+    assert "  agrees: recomputed" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict"),
+    [
+        ("update audit.audit_kpis set is_equal = false", "  differs: recomputed "),
+        ("delete from audit.audit_kpis", "  not audited: "),
+    ],
+)
+def test_the_verdict_of_the_audit_is_shown(shop: Shop, change: str, verdict: str):
+    shop.change(change)
+    found = traced_by(shop, "net_sales", "2017-06")
+    assert found.is_reproduced and not found.is_confirmed
+    assert trace.report(found).splitlines()[-1].startswith(verdict)
+
+
+def test_the_warehouse_is_only_read(traced: Shop, output: str):
+    before = traced.warehouse.read_bytes()
+    traced_by(traced, "net_sales", "2017-06")
+    assert traced.warehouse.read_bytes() == before
+    assert [path.name for path in traced.warehouse.parent.iterdir()] == ["tally.duckdb"]
+
+
+def test_without_a_warehouse_or_a_manifest_there_is_one_line(shop: Shop):
+    arguments = ("trace", "--kpi", "net_sales", "--period", "2017-06")
+    line = one_error(shop.run(*arguments, TALLY_WAREHOUSE=str(shop.folder / "none")), 1)
+    assert "expected a DuckDB file, found none; load with" in line
+    (shop.target / "manifest.json").unlink()
+    assert "manifest.json: expected a file, found none" in one_error(shop.run(*arguments), 1)
+
+
+def test_a_warehouse_that_is_not_built_is_said_to_be_so(shop: Shop, tmp_path: Path):
+    empty = tmp_path / "empty.duckdb"
+    duckdb.connect(empty).close()
+    line = one_error(
+        shop.run("trace", "--kpi", "x", "--period", "2017-06", TALLY_WAREHOUSE=str(empty)), 1
+    )
+    assert "expected the tables of a whole build" in line

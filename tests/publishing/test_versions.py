@@ -1,0 +1,145 @@
+"""Versions that are kept, and the way back to one."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+
+import duckdb
+import pytest
+from shop import Shop, is_whole, one_error
+
+from publishing.versions import roll_back
+
+
+@pytest.fixture
+def three(shop: Shop) -> list[str]:
+    """Three versions, oldest first."""
+    return [shop.publish_again().version.version_id for _ in range(3)]
+
+
+def listed(shop: Shop) -> dict[str, list[str]]:
+    done = shop.run("versions")
+    assert done.returncode == 0, done.stderr
+    return {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines()[1:]}
+
+
+def test_versions_are_listed_with_the_one_that_is_served(shop: Shop, three: list[str]):
+    lines = listed(shop)
+    assert list(lines) == three
+    rows = sum(
+        count for (count,) in shop.query("select row_count from published_tables", shop.served)
+    )
+    for version_id, words in lines.items():
+        assert words[2:4] == ["2017-12-31", f"{rows:,}"]
+        assert words[4:] == (["served"] if version_id == three[-1] else [])
+
+
+def test_without_versions_there_is_one_line(shop: Shop):
+    assert "expected published versions, found none" in one_error(shop.run("versions"), 1)
+    for arguments in (["rollback"], ["rollback", "x"]):
+        line = one_error(shop.run(*arguments), 1)
+        assert "expected published versions, found none; publish with" in line
+    assert not shop.serving.exists()
+
+
+def test_rollback_serves_the_version_before_and_the_one_before_that(shop: Shop, three: list[str]):
+    for expected in (three[1], three[0]):
+        done = shop.run("rollback")
+        assert done.returncode == 0 and f"version {expected} " in done.stdout, done.stderr
+        assert shop.version_id() == expected and is_whole(shop.served)
+        assert listed(shop)[expected][-1] == "served"
+    line = one_error(shop.run("rollback"), 1)
+    assert "expected a version before the served one, found none" in line
+    assert len(shop.kept()) == 3 and shop.leftovers() == []
+
+
+def test_rollback_to_a_version_goes_either_way(shop: Shop, three: list[str]):
+    for version_id in (three[0], three[2], three[1]):
+        assert shop.run("rollback", version_id).returncode == 0
+        assert shop.version_id() == version_id
+    done = shop.run("rollback", three[1])
+    assert done.returncode == 0 and "is served already" in done.stdout
+
+
+def test_who_reads_during_a_rollback_goes_on_reading(shop: Shop, three: list[str]):
+    with duckdb.connect(shop.served, read_only=True) as connection:
+        query = "select count(*), any_value(version_id) from published_tables"
+        before = connection.execute(query).fetchone()
+        assert shop.run("rollback", three[0]).returncode == 0
+        assert connection.execute(query).fetchone() == before
+    assert shop.version_id() == three[0]
+
+
+def test_an_unknown_version_is_answered_with_the_nearest(shop: Shop, three: list[str]):
+    line = one_error(shop.run("rollback", three[0][:-1] + "_"), 2)
+    assert line.startswith("error: version ") and three[0] in line.split("nearest: ")[1]
+    assert three[2] in one_error(shop.run("rollback", "?"), 2)
+    assert shop.version_id() == three[2]
+
+
+def test_a_version_that_was_changed_is_refused(shop: Shop, three: list[str]):
+    path = shop.serving / "versions" / f"{three[0]}.duckdb"
+    changed = shop.folder / "changed.duckdb"
+    shutil.copy(path, changed)
+    changed.chmod(0o644)
+    with duckdb.connect(changed) as connection:
+        connection.execute(
+            "update marts.kpi_values set value = coalesce(value, 0) + 1"
+            " where rowid = (select min(rowid) from marts.kpi_values)"
+        )
+        # Into the file, which alone is copied below.
+        connection.execute("force checkpoint")
+    path.unlink()
+    shutil.copy(changed, path)
+    # In a process of its own: within one, DuckDB may still know the file as it was.
+    line = one_error(shop.command("rollback", three[0]), 1)
+    assert f"version {three[0]}: expected marts.kpi_values with " in line
+    assert shop.version_id() == three[2]
+
+
+def test_a_version_that_cannot_be_read_is_listed_as_such_and_in_nobody_s_way(
+    shop: Shop, three: list[str]
+):
+    path = shop.serving / "versions" / f"{three[1]}.duckdb"
+    path.unlink()
+    path.write_text("damaged")
+    printed = shop.run("versions").stdout
+    assert f"{three[1]}  cannot be read; remove {path}" in printed
+    assert shop.run("rollback").returncode == 0
+    assert shop.version_id() == three[0]
+    assert "expected one that is kept" in one_error(shop.run("rollback", three[1]), 2)
+    shop.publish_again()
+
+
+def test_after_a_rollback_the_same_build_is_not_published_again(shop: Shop, three: list[str]):
+    roll_back(shop.serving)
+    done = shop.run("publish")
+    assert done.returncode == 0
+    assert "another one is served since a rollback" in done.stdout
+    assert f"rollback {three[2]} serves it again" in done.stdout
+    assert shop.version_id() == three[1]
+
+
+def test_after_a_rollback_a_new_build_is_published(shop: Shop, three: list[str]):
+    roll_back(shop.serving, three[0])
+    new = shop.publish_again().version.version_id
+    assert shop.version_id() == new
+    history = shop.query("select version_id from published_versions order by all", shop.served)
+    assert {version_id for (version_id,) in history} == {*three, new}
+    assert shop.run("rollback").returncode == 0
+    assert shop.version_id() == three[2]
+
+
+def test_the_version_that_is_served_is_kept_however_old(shop: Shop, three: list[str]):
+    roll_back(shop.serving, three[0])
+    done = shop.run("publish", "--keep", "1")
+    assert done.returncode == 0 and "nothing new" in done.stdout
+    assert shop.kept() == sorted(f"{version}.duckdb" for version in (three[0], three[2]))
+
+
+def test_a_rollback_during_a_publish_is_refused(shop: Shop, three: list[str]):
+    with (shop.serving / ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert "expected no other publish or rollback" in one_error(shop.run("rollback"), 1)
+    assert shop.version_id() == three[2]

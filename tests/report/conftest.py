@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+from browser import CHROMIUM, Browser
+from company import small_company
+from dbt_project import DbtProject, succeeded
+
+from publishing.report import write
+
+Alter = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small company's published file; for reading only."""
+    project = DbtProject(tmp_path_factory.mktemp("published"), small_company())
+    serving = project.folder / "serving"
+    project.load()
+    project.dbt("build", "--exclude-resource-type", "unit_test")
+    succeeded(project.run("python", "-m", "publishing", "publish", TALLY_SERVING=str(serving)))
+    return serving / "tally.duckdb"
+
+
+@pytest.fixture(scope="session")
+def reports(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the small company's reports; for reading only."""
+    folder = tmp_path_factory.mktemp("reports")
+    write(published, folder)
+    return folder
+
+
+@pytest.fixture
+def alter(published: Path, tmp_path: Path) -> Alter:
+    """Makes a copy of the published file in which some statements were run."""
+
+    def make(*statements: str) -> Path:
+        path = Path(shutil.copy(published, tmp_path / "altered.duckdb"))
+        path.chmod(0o600)
+        with duckdb.connect(path) as connection:
+            for statement in statements:
+                connection.execute(statement)
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A headless Chromium with a profile of its own."""
+    if not CHROMIUM:
+        pytest.skip("chromium is not installed: the report is not looked at in a browser")
+    started = Browser(tmp_path_factory.mktemp("chromium"))
+    yield started
+    started.close()
