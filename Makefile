@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+METRICS := .venv-metrics
 
 # dbt and the tests find the environment's own commands, activated or not.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -30,11 +31,33 @@ $(VENV)/.locked: locks/bootstrap.txt locks/core.txt
 	@touch $@
 
 .PHONY: run
-run: setup ## Load what is new, build and test the models, generate the docs
+run: setup ## Load what is new, build and test the models, publish, generate report and docs
 	python -m ingestion
 	dbt build --exclude-resource-type unit_test
+	python -m publishing publish
+	python -m publishing report
 	dbt --quiet docs generate --no-compile
 	@python scripts/summarize_run.py
+
+.PHONY: publish
+publish: setup ## Publish the latest build, if every test and audit passed
+	python -m publishing publish
+
+.PHONY: rollback
+rollback: setup ## Serve the version before again, or another: VERSION=...
+	python -m publishing rollback $(VERSION)
+
+.PHONY: alerts
+alerts: setup ## Say what needs a decision
+	python -m publishing alerts
+
+.PHONY: report
+report: setup ## Write the report of what is published to reports/
+	python -m publishing report
+
+.PHONY: trace
+trace: setup ## Explain a number: KPI=net_sales PERIOD=2017-06 SLICE=department=GROCERY
+	python -m publishing trace $${KPI:+--kpi "$$KPI"} $${PERIOD:+--period "$$PERIOD"} $${SLICE:+--slice "$$SLICE"}
 
 .PHONY: docs
 docs: setup ## Serve the documentation on http://127.0.0.1:8080
@@ -50,6 +73,18 @@ lint: setup ## Check the form of SQL and Python
 test: lint ## Check everything: lint, pytest, dbt's unit and data tests, mutants
 	pytest
 
+# `mf` itself asks PyPI for a newer version, and goes on without an answer; the comparison does not.
+.PHONY: metrics
+metrics: $(METRICS)/.locked ## Hold dbt's semantic layer (MetricFlow) against the published KPIs
+	$(METRICS)/bin/dbt --quiet parse --target serving
+	$(METRICS)/bin/python scripts/compare_metrics.py
+	DBT_TARGET=serving $(METRICS)/bin/mf query --metrics net_sales --group-by metric_time__month --order metric_time__month --decimals 2 --quiet
+
+$(METRICS)/.locked: $(VENV)/.locked locks/metrics.txt
+	test -x $(METRICS)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(METRICS)
+	$(BIN)/uv pip sync --quiet --python $(METRICS)/bin/python --compile-bytecode --require-hashes locks/metrics.txt
+	@touch $@
+
 .PHONY: bench
 bench: setup ## Measure speed and memory, as ratios to bare DuckDB
 	python benchmarks/bench.py
@@ -57,7 +92,8 @@ bench: setup ## Measure speed and memory, as ratios to bare DuckDB
 .PHONY: lock
 lock: setup ## Resolve the dependencies of pyproject.toml anew into locks/
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml --output-file locks/core.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group metrics --constraint locks/core.txt --output-file locks/metrics.txt
 
 .PHONY: clean
 clean: ## Remove what was made: warehouse, dbt's files, environment
-	rm -rf warehouse target logs $(VENV)
+	rm -rf warehouse target logs $(VENV) $(METRICS)

@@ -15,10 +15,15 @@ from company import write_company
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 
+DBT_FILES = ("dbt_project.yml", "profiles.yml", "macros", "models", "seeds", "snapshots")
+
 # A person's, without what a make that runs the tests hands to its commands.
 ENVIRONMENT = {
     name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))
 }
+
+# Unit tests build nothing; test_commands.py and the mutants run them.
+BUILD = ("build", "--exclude-resource-type", "unit_test")
 
 Company = Mapping[str, Iterable[dict[str, object]]]
 
@@ -95,3 +100,13 @@ def succeeded(completed: subprocess.CompletedProcess[str]) -> str:
     """Give what a command printed; fail the test where it failed."""
     assert completed.returncode == 0, f"{completed.args}\n{completed.stdout}\n{completed.stderr}"
     return completed.stdout
+
+
+def copy_of_project(root: Path) -> Path:
+    """Copy what dbt reads, to be changed there."""
+    root.mkdir()
+    for name in DBT_FILES:
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, root / name)
+    shutil.copytree(ROOT / "tests/dbt", root / "tests/dbt")
+    return root

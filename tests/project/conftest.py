@@ -2,10 +2,7 @@ from __future__ import annotations
 
 import pytest
 from company import small_company
-from dbt_project import DbtProject
-
-# Unit tests build nothing; test_commands.py and the mutants run them.
-BUILD = ("build", "--exclude-resource-type", "unit_test")
+from dbt_project import BUILD, DbtProject
 
 
 @pytest.fixture(scope="session")

@@ -16,20 +16,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from dbt_project import ENVIRONMENT, ROOT, DbtProject, succeeded
-
-DBT_FILES = ("dbt_project.yml", "profiles.yml", "macros", "models", "seeds", "snapshots")
-
-
-def copy_of_project(root: Path) -> Path:
-    """Copy what dbt reads, to be changed there."""
-    root.mkdir()
-    for name in DBT_FILES:
-        source = ROOT / name
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, root / name)
-    shutil.copytree(ROOT / "tests/dbt", root / "tests/dbt")
-    return root
-
+from dbt_project import ENVIRONMENT, ROOT, DbtProject, copy_of_project, succeeded
 
 # dbt
 
@@ -175,7 +162,8 @@ def relations(warehouse: Path) -> set[str]:
             name
             for (name,) in connection.execute(
                 "select table_name from information_schema.tables"
-                " where table_schema in ('staging', 'intermediate', 'marts', 'seeds', 'snapshots')"
+                " where table_schema in ('staging', 'intermediate', 'marts', 'audit', 'seeds',"
+                " 'snapshots')"
                 " and table_catalog = current_database()"
             ).fetchall()
         }
@@ -343,11 +331,13 @@ def test_help_lists_every_target():
         assert sorted(re.findall(r"^  make (\S+) +\S", printed, re.MULTILINE)) == sorted(targets)
 
 
-def test_run_is_a_load_a_build_the_docs_and_the_summary():
-    commands = succeeded(make("-n", "run")).splitlines()[-4:]
+def test_run_is_a_load_a_build_a_publish_the_report_the_docs_and_the_summary():
+    commands = succeeded(make("-n", "run")).splitlines()[-6:]
     assert commands == [
         "python -m ingestion",
         "dbt build --exclude-resource-type unit_test",
+        "python -m publishing publish",
+        "python -m publishing report",
         "dbt --quiet docs generate --no-compile",
         "python scripts/summarize_run.py",
     ]

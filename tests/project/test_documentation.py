@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from collections.abc import Iterator
@@ -48,6 +49,16 @@ def undescribed(manifest: dict, catalog: dict) -> Iterator[str]:
     for name, group in manifest["groups"].items():
         if not group.get("description", "").strip():
             yield name
+    for unique_id, semantic_model in manifest["semantic_models"].items():
+        if not (semantic_model["description"] or "").strip():
+            yield unique_id
+        for kind in ("entities", "dimensions", "measures"):
+            for part in semantic_model[kind]:
+                if not (part["description"] or "").strip():
+                    yield f"{unique_id}.{part['name']}"
+    for unique_id, definition in {**manifest["metrics"], **manifest["exposures"]}.items():
+        if not (definition["description"] or "").strip():
+            yield unique_id
     for unique_id, macro in manifest["macros"].items():
         if macro["package_name"] == "tally":
             if not macro["description"].strip():
@@ -90,6 +101,26 @@ def test_everything_is_described(manifest: dict, catalog: dict) -> None:
             "week",
             "source.tally.retail_db.transactions.week",
         ),
+        ("metrics", "metric.tally.net_sales", "node", "metric.tally.net_sales"),
+        ("exposures", "exposure.tally.kpi_report", "node", "exposure.tally.kpi_report"),
+        (
+            "semantic_models",
+            "semantic_model.tally.stores",
+            "store",
+            "semantic_model.tally.stores.store",
+        ),
+        (
+            "semantic_models",
+            "semantic_model.tally.products",
+            "department",
+            "semantic_model.tally.products.department",
+        ),
+        (
+            "semantic_models",
+            "semantic_model.tally.sales_lines",
+            "line_count",
+            "semantic_model.tally.sales_lines.line_count",
+        ),
         ("macros", "macro.tally.usd", "node", "macro.tally.usd"),
         ("macros", "macro.tally.usd", "amount", "macro.tally.usd(amount)"),
         (
@@ -109,6 +140,10 @@ def test_a_gap_is_named(
         node["description"] = " "
     elif collection == "macros":
         node["arguments"] = [item for item in node["arguments"] if item["name"] != strip]
+    elif collection == "semantic_models":
+        parts = [*node["entities"], *node["dimensions"], *node["measures"]]
+        (part,) = [part for part in parts if part["name"] == strip]
+        part["description"] = None
     else:
         node["columns"][strip]["description"] = ""
     assert list(undescribed(broken, catalog)) == [missing]
@@ -141,6 +176,10 @@ def test_layers_are_read_in_one_direction(manifest: dict) -> None:
         "staging": {"source"},
         "intermediate": {"staging", "intermediate", "seed"},
         "marts": {"intermediate", "marts", "seed", "snapshot"},
+        # Of staging, what the sources counted.
+        "kpis": {"marts", "kpis", "seed", "staging"},
+        # Its own way from the raw tables, and what it is held against.
+        "audit": {"source", "staging", "marts", "kpis", "audit", "seed"},
         "snapshot": {"staging"},
     }
     nodes = manifest["nodes"]
@@ -158,3 +197,20 @@ def test_variables_are_explained() -> None:
     for name in yaml.safe_load("\n".join(lines))["vars"]:
         (at,) = [i for i, line in enumerate(lines) if line.startswith(f"  {name}:")]
         assert lines[at - 1].strip().startswith("#"), name
+
+
+def test_every_exposure_has_an_owner_and_reads_something(manifest: dict) -> None:
+    assert manifest["exposures"]
+    for unique_id, exposure in manifest["exposures"].items():
+        assert exposure["owner"]["name"] and exposure["owner"]["email"], unique_id
+        assert exposure["depends_on"]["nodes"], unique_id
+
+
+def test_every_metric_that_is_a_kpi_has_its_name(manifest: dict) -> None:
+    with (ROOT / "seeds/kpi_catalog.csv").open(newline="") as file:
+        names = {row["kpi_id"]: row["kpi_name"] for row in csv.DictReader(file)}
+    labels = {metric["name"]: metric["label"] for metric in manifest["metrics"].values()}
+    assert names.keys() - labels.keys() == {"campaign_redemption_rate"}
+    assert all(labels.values())
+    for name in names.keys() & labels.keys():
+        assert labels[name] == names[name]

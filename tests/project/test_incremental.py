@@ -10,8 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from company import Rows, business_week, small_company, sold_at
-from conftest import BUILD
-from dbt_project import ROOT, DbtProject
+from dbt_project import BUILD, ROOT, DbtProject
 from marts import differences, rows
 
 # A Friday. The look-back of the next load reaches from its night to the Saturday before.

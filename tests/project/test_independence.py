@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 from company import small_company
-from conftest import BUILD
-from dbt_project import DbtProject
+from dbt_project import BUILD, DbtProject
 from marts import differences
 
 
