@@ -59,17 +59,23 @@ periods as (
 
 ),
 
+-- Of the many promotions the few that sold anything, once each.
 promoted as (
 
-    select
+    select distinct
         product_id,
         store_id,
         week
     from promotions
-    group by
-        product_id,
-        store_id,
-        week
+    where
+        exists (
+            select 1
+            from transactions
+            where
+                promotions.product_id = transactions.product_id
+                and promotions.store_id = transactions.store_id
+                and promotions.week = transactions.week
+        )
 
 ),
 
@@ -192,6 +198,35 @@ active as (
 
 ),
 
+-- The first period is cut short where the data begin within it: its households are not followed.
+opening as (
+
+    select
+        min(local_date) as first_date,
+        min(week) as first_week,
+        min(month) as first_month
+    from numbered
+
+),
+
+whole as (
+
+    select active.*
+    from active
+    cross join opening
+    where
+        case
+            when active.grain = 'week'
+                then
+                    active.period_number > opening.first_week
+                    or opening.first_date = {{ first_week }} + cast(7 * (opening.first_week - 1) as integer)
+            else
+                active.period_number > opening.first_month
+                or extract(day from opening.first_date) = 1
+        end
+
+),
+
 followed as (
 
     select
@@ -199,7 +234,7 @@ followed as (
         before.household_income_band,
         before.period_number + 1 as period_number,
         came.household_id is not null as has_come
-    from active as before
+    from whole as before
     left join active as came
         on
             before.grain = came.grain

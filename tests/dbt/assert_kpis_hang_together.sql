@@ -98,7 +98,7 @@ discounts as (
 
 ),
 
--- The denominator of retention is the households of the period before.
+-- The denominator of retention is the households of the period before, where that is a whole one.
 retentions as (
 
     select
@@ -119,7 +119,10 @@ retentions as (
     where
         retained.kpi_id = 'household_retention_rate'
         and households.kpi_id = 'active_households'
-        and retained.denominator <> households.value
+        and (
+            (households.is_complete_period and retained.denominator <> households.value)
+            or (retained.is_complete_period and not households.is_complete_period and retained.value is not null)
+        )
 
 ),
 

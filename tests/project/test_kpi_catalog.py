@@ -182,6 +182,12 @@ def test_fault_is_one_line_with_kpi_column_expected_and_found(
             r" sales, found none; correct it",
             id="no_owner",
         ),
+        pytest.param(
+            "gross_sales,Gross sales,",
+            "net_sales,Gross sales,",
+            r"kpi net_sales: kpi_id: expected it once, found it again; rename one of the two",
+            id="duplicate_id",
+        ),
     ],
 )
 def test_build_stops_with_one_line_before_any_figure_is_made(

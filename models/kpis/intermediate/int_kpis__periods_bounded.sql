@@ -11,6 +11,12 @@ dates as (
 
 ),
 
+promotion_weeks as (
+
+    select * from {{ ref('fct_promotion_weeks') }}
+
+),
+
 control_totals as (
 
     select * from {{ ref('stg_retail_db__load_control_totals') }}
@@ -61,6 +67,14 @@ observed as (
 
 ),
 
+-- The promotion feed brings whole weeks, and may be behind the sales.
+promoted as (
+
+    select {{ business_week_start_date('max(business_week) + 1') }} as next_week_start_date
+    from promotion_weeks
+
+),
+
 started as (
 
     {% for grain, period in kpi_grains().items() %}
@@ -94,8 +108,10 @@ judged as (
         bounded.period_start_date,
         bounded.period_end_date,
         bounded.period_start_date >= observed.first_date
-        and bounded.period_end_date <= observed.complete_through_date as is_complete_period
+        and bounded.period_end_date <= observed.complete_through_date as is_complete_period,
+        coalesce(bounded.period_end_date < promoted.next_week_start_date, false) as has_promotions
     from bounded
+    cross join promoted
     inner join observed
         on
             bounded.period_end_date >= observed.first_date

@@ -1,5 +1,5 @@
--- Grain: one row a (grain, period_start_date, slice, slice_value): weeks and months after the
--- first, for all households and by income band.
+-- Grain: one row a (grain, period_start_date, slice, slice_value): weeks and months after the first
+-- that was seen from its first day, for all households and by income band.
 with lines as (
 
     select * from {{ ref('int_kpis__lines_attributed') }}
@@ -21,9 +21,11 @@ active as (
 
 ),
 
-latest as (
+observed as (
 
-    select max(business_date) as latest_business_date
+    select
+        min(business_date) as first_business_date,
+        max(business_date) as last_business_date
     from lines
 
 ),
@@ -35,6 +37,7 @@ expected as (
         active.grain,
         active.household_id,
         active.household_income_band,
+        active.period_start_date as previous_period_start_date,
         {{ next_period_start_date('active.grain', 'active.period_start_date') }} as period_start_date
     from active
 
@@ -48,9 +51,12 @@ followed as (
         expected.household_income_band,
         active.household_id is not null as is_retained
     from expected
-    -- No period is judged before it has begun.
-    inner join latest
-        on expected.period_start_date <= latest.latest_business_date
+    -- Nobody is followed from a period that began before the data: who came in its few days is no
+    -- measure of who comes in a period. And no period is judged before it has begun.
+    inner join observed
+        on
+            expected.previous_period_start_date >= observed.first_business_date
+            and expected.period_start_date <= observed.last_business_date
     left join active
         on
             expected.grain = active.grain

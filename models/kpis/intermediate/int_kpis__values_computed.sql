@@ -18,14 +18,27 @@ periods as (
 
 ),
 
+-- What never happened is there as 0 in all, and not missing.
 slice_values as (
 
-    select distinct
+    select
         measure_id,
         grain,
         slice,
         slice_value
     from measures
+    {% for measured in kpi_measures().values() %}
+        {% for grain in measured.slices %}
+            {% for measure in measured.measures %}
+                union distinct
+                select
+                    '{{ measure }}' as measure_id,
+                    '{{ grain }}' as grain,
+                    'all' as slice,
+                    'all' as slice_value
+            {% endfor %}
+        {% endfor %}
+    {% endfor %}
 
 ),
 
@@ -57,7 +70,14 @@ parts as (
         series.grain,
         periods.period_start_date,
         periods.period_end_date,
-        periods.is_complete_period,
+        -- Without its promotions a period looks like one with few of them.
+        periods.is_complete_period
+        and (
+            periods.has_promotions
+            or 'promoted_net_sales_usd' not in (
+                series.numerator_measure, coalesce(series.denominator_measure, '')
+            )
+        ) as is_complete_period,
         series.slice,
         series.slice_value,
         series.baseline_from,
