@@ -95,5 +95,5 @@ lock: setup ## Resolve the dependencies of pyproject.toml anew into locks/
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group metrics --constraint locks/core.txt --output-file locks/metrics.txt
 
 .PHONY: clean
-clean: ## Remove what was made: warehouse, dbt's files, environment
-	rm -rf warehouse target logs $(VENV) $(METRICS)
+clean: ## Remove what was made: warehouse, published versions, report, dbt's files, environments
+	rm -rf warehouse serving reports target logs $(VENV) $(METRICS)

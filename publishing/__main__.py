@@ -12,10 +12,10 @@ from typing import NoReturn
 import duckdb
 
 from publishing import alerts as alerting
-from publishing import text
+from publishing import formatting
 from publishing import trace as tracing
 from publishing.errors import PublishingError, UsageError
-from publishing.paths import ROOT, serving_folder, target_folder, warehouse_path
+from publishing.paths import reports_folder, serving_folder, target_folder, warehouse_path
 from publishing.publish import Published, publish
 from publishing.versions import (
     PUBLISH_FIRST,
@@ -101,7 +101,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     command.add_argument(
         "--folder",
         type=Path,
-        default=ROOT / "reports",
+        default=reports_folder(),
         metavar="FOLDER",
         help="where to (default reports/)",
     )
@@ -164,7 +164,7 @@ def _versions(_: argparse.Namespace) -> int:
         )
 
     rows = [("version", "published (UTC)", "data through", "rows", ""), *map(cells, versions)]
-    print("\n".join(text.aligned(rows, right=(3,), indent=0)))
+    print("\n".join(formatting.aligned(rows, right=(3,), indent=0)))
     for path in damaged:
         print(f"{path.stem}  cannot be read; remove {path}")
     return 0
@@ -201,13 +201,8 @@ def _report(arguments: argparse.Namespace) -> int:
     # Its charts take a second to import, which the other commands need not wait for.
     from publishing.report import write
 
-    served = served_file(serving_folder())
-    if not served.is_file():
-        raise PublishingError(
-            f"published file {served}: expected a DuckDB file, found none; {PUBLISH_FIRST}"
-        )
     try:
-        paths = write(served, arguments.folder)
+        paths = write(served_file(serving_folder()), arguments.folder)
     except (OSError, duckdb.Error) as error:
         raise PublishingError(
             f"report {arguments.folder}: expected to write it, found:"
@@ -250,4 +245,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    # A character that the terminal's encoding lacks, such as the minus sign, is written as its code
+    # there, as in the errors.
+    sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(main())

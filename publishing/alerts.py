@@ -8,8 +8,8 @@ from typing import Any
 
 import duckdb
 
-from publishing import text
-from publishing.database import open_for_reading, reason
+from publishing import formatting
+from publishing.database import fetch, open_for_reading, reason
 from publishing.errors import PublishingError
 from publishing.versions import PUBLISH_FIRST, served_file
 
@@ -43,9 +43,7 @@ def read_alerts(serving: Path) -> tuple[list[dict[str, Any]], str]:
     """
     with open_for_reading(served_file(serving), "published file", PUBLISH_FIRST) as connection:
         try:
-            result = connection.execute(ALERTS)
-            names = [column[0] for column in result.description]
-            alerts = [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+            alerts = fetch(connection, ALERTS)
             (through,) = connection.execute(
                 "select arg_max(data_through_date, published_at) from published_versions"
             ).fetchone()
@@ -63,9 +61,11 @@ def why(alert: dict[str, Any]) -> str:
     reasons = []
     if alert["status"] == "off_target":
         side = "below" if value < alert["target"] else "above"
-        reasons.append(f"{side} its target of {text.figure(alert['target'], unit)}")
+        reasons.append(f"{side} its target of {formatting.in_unit(alert['target'], unit)}")
     if alert["signal_rule"]:
-        limits = {name: text.figure(alert[name], unit) for name in ("lower_limit", "upper_limit")}
+        limits = {
+            name: formatting.in_unit(alert[name], unit) for name in ("lower_limit", "upper_limit")
+        }
         reasons.append(RULES[alert["signal_rule"]].format(**limits))
     return "; ".join(reasons)
 
@@ -85,7 +85,7 @@ def report(alerts: list[dict[str, Any]], through: str, width: int) -> str:
         if not chosen:
             continue
         rows = [("KPI", "period", "value", "change", "owner", "why"), *map(_cells, chosen)]
-        heading, *table = text.aligned(rows, right=(2, 3))
+        heading, *table = formatting.aligned(rows, right=(2, 3))
         lines.append(heading)
         for alert, line in zip(chosen, table, strict=True):
             lines.append(line)
@@ -112,7 +112,9 @@ def has_severity(alerts: list[dict[str, Any]], severity: str) -> bool:
 
 
 def _period(alert: dict[str, Any]) -> str:
-    return text.period(alert["grain"], alert["period_start_date"], alert["business_week"])
+    return formatting.period_code(
+        alert["period_start_date"], alert["grain"], alert["business_week"]
+    )
 
 
 def _cells(alert: dict[str, Any]) -> tuple[str, ...]:
@@ -121,8 +123,8 @@ def _cells(alert: dict[str, Any]) -> tuple[str, ...]:
         _period(alert)
         # The number is the retailer's own: say when that week is.
         + (f" from {alert['period_start_date']}" if alert["grain"] == "week" else ""),
-        text.figure(alert["value"], alert["unit"]),
-        text.change(
+        formatting.in_unit(alert["value"], alert["unit"]),
+        formatting.change(
             alert["value"], alert["previous_value"], alert["relative_change"], alert["unit"]
         ),
         alert["owner"],

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import duckdb
 
+from publishing.database import fetch
 from publishing.dbt_record import BUILD_AGAIN
 from publishing.errors import PublishingError
 
@@ -104,17 +105,15 @@ def passed_audits(connection: duckdb.DuckDBPyConnection, database: str) -> Audit
             since; or a control total differs.
     """
     figures, audits = connection.execute(COUNTS.format(database=database)).fetchone()
-    failure = _first(connection, KPI_FAILURES.format(database=database))
-    if failure:
-        raise PublishingError(_kpi_message(failure))
+    if failed := fetch(connection, KPI_FAILURES.format(database=database)):
+        raise PublishingError(_kpi_message(failed[0]))
     if figures != audits or not figures:
         raise PublishingError(
             f"audit_kpis: expected one audit for each of the {figures:,} figures of kpi_values,"
             f" and at least one, found {audits:,} audits; {BUILD_AGAIN}"
         )
-    failure = _first(connection, CONTROL_FAILURES.format(database=database))
-    if failure:
-        raise PublishingError(_control_message(failure))
+    if failed := fetch(connection, CONTROL_FAILURES.format(database=database)):
+        raise PublishingError(_control_message(failed[0]))
     (agreeing,) = connection.execute(
         f"select count(*) from {database}.audit.audit_controls where verdict = 'agrees'"
     ).fetchone()
@@ -126,13 +125,6 @@ def passed_audits(connection: duckdb.DuckDBPyConnection, database: str) -> Audit
     return Audited(figures, agreeing)
 
 
-def _first(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str, object] | None:
-    result = connection.execute(query)
-    names = [column[0] for column in result.description]
-    row = result.fetchone()
-    return dict(zip(names, row, strict=True)) if row else None
-
-
 def _kpi_message(failure: dict[str, object]) -> str:
     reported, recomputed = failure["reported"], failure["recomputed"]
     parts = ""
@@ -142,12 +134,11 @@ def _kpi_message(failure: dict[str, object]) -> str:
             f" recomputed of {failure['recomputed_numerator']} /"
             f" {failure['recomputed_denominator']})"
         )
-    more = f" (and {failure['failure_count'] - 1:,} more)" if failure["failure_count"] > 1 else ""
     stale = failure["fault"] in ("changed since the audit", "not audited")
     return (
         f"KPI {failure['kpi_id']}, {failure['grain']} from {failure['period_start_date']},"
         f" {failure['slice']} = {failure['slice_value']}: {failure['fault']}: reported {reported},"
-        f" recomputed from the raw tables {recomputed}{parts}{more}; "
+        f" recomputed from the raw tables {recomputed}{parts}{_and_more(failure)}; "
         + ("" if stale else "read audit.audit_kpis where not is_equal, mend the cause, ")
         + BUILD_AGAIN
     )
@@ -155,12 +146,16 @@ def _kpi_message(failure: dict[str, object]) -> str:
 
 def _control_message(failure: dict[str, object]) -> str:
     column = f" of {failure['column_name']}" if failure["column_name"] else ""
-    more = f" (and {failure['failure_count'] - 1:,} more)" if failure["failure_count"] > 1 else ""
     return (
         f"control total {failure['source_name']}.{failure['table_name']},"
         f" {failure['measure']}{column}: expected {failure['source_value']} as the source counted,"
         f" found raw {failure['raw_value']}, staging {failure['staging_value']},"
-        f" {failure['mart_name']} {failure['mart_value']}{more};"
+        f" {failure['mart_name']} {failure['mart_value']}{_and_more(failure)};"
         " read audit.audit_controls, load the table whole (`python -m ingestion --table"
         f" {failure['table_name']} --full-refresh`), {BUILD_AGAIN}"
     )
+
+
+def _and_more(failure: dict[str, object]) -> str:
+    others = failure["failure_count"] - 1
+    return f" (and {others:,} more)" if others else ""

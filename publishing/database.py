@@ -1,11 +1,11 @@
-"""DuckDB files: open one for reading, quote, sum up a table."""
+"""DuckDB files: open one for reading, quote, fetch rows, sum up a table."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import duckdb
 
@@ -37,6 +37,15 @@ def literal(text: str) -> str:
 def reason(error: Exception) -> str:
     """Give the first line of what DuckDB or the system said."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def fetch(
+    connection: duckdb.DuckDBPyConnection, query: str, *parameters: object
+) -> list[dict[str, Any]]:
+    """Run a query; give its rows by column name."""
+    result = connection.execute(query, parameters)
+    names = [column[0] for column in result.description]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
 def fingerprint(connection: duckdb.DuckDBPyConnection, table: str) -> Fingerprint:

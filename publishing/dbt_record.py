@@ -81,7 +81,7 @@ def passed_build(target: Path, database: str) -> Build:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         found = "none"
     except (OSError, ValueError) as error:

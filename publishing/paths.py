@@ -20,6 +20,11 @@ def serving_folder() -> Path:
     return ROOT / os.environ.get("TALLY_SERVING", "serving")
 
 
+def reports_folder() -> Path:
+    """Give the folder that the report is written to."""
+    return ROOT / os.environ.get("TALLY_REPORTS", "reports")
+
+
 def target_folder() -> Path:
     """Give the folder that dbt writes its record to."""
     return ROOT / os.environ.get("DBT_TARGET_PATH", "target")
@@ -27,4 +32,4 @@ def target_folder() -> Path:
 
 def project_variables() -> dict[str, object]:
     """Give the variables of the dbt project: the time zone, the key of unknown members."""
-    return yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"]
+    return yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]

@@ -11,7 +11,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -151,7 +151,7 @@ def _publish(
                 version,
                 is_new=False,
                 is_served=version.version_id == served.version_id,
-                removed=forget(serving, versions_to_keep),
+                removed=forget(serving, kept, served, versions_to_keep),
             )
         history = kept[max(0, len(kept) - versions_to_keep + 1) :]
         version = _describe(connection, build, loads, audited, kept)
@@ -167,13 +167,10 @@ def _publish(
     with _uninterrupted():
         serve(serving, new)
         keep(serving, version.version_id)
-        removed = forget(serving, versions_to_keep)
+        removed = forget(serving, [*kept, version], version, versions_to_keep)
     total = sum(held.row_count for held in tables.values())
     return Published(
-        Version(**{**vars(version), "row_count": total}),
-        is_new=True,
-        is_served=True,
-        removed=removed,
+        replace(version, row_count=total), is_new=True, is_served=True, removed=removed
     )
 
 

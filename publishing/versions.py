@@ -188,14 +188,22 @@ def keep(serving: Path, version_id: str) -> None:
     _link(served_file(serving), version_file(serving, version_id))
 
 
-def forget(serving: Path, number: int) -> list[str]:
-    """Remove all but the latest versions, never the one that is served; give those removed."""
-    versions = kept_versions(serving)
-    served = served_version(serving)
+def forget(serving: Path, versions: list[Version], served: Version, number: int) -> list[str]:
+    """Remove all but the latest versions, never the one that is served.
+
+    Args:
+        serving: The serving folder.
+        versions: Those that are kept, oldest first.
+        served: The one that is served.
+        number: How many to keep.
+
+    Returns:
+        The ids of those that were removed.
+    """
     removed = [
         version.version_id
         for version in versions[: max(0, len(versions) - number)]
-        if served is None or version.version_id != served.version_id
+        if version.version_id != served.version_id
     ]
     for version_id in removed:
         version_file(serving, version_id).unlink()

@@ -248,7 +248,11 @@ def _bar(name: str, start: Decimal, end: Decimal, text: str) -> dict[str, Any]:
 def campaigns(rows: list[dict[str, Any]]) -> Spec:
     """Draw campaigns by start, redemption rate, households targeted (size) and type (shape)."""
     types = sorted({row["type"] for row in rows})
-    colours = ["accent", "bad", "good", "target", "total"]
+
+    def by_type(channel: type[alt.Shape] | type[alt.Color], values: list[str]) -> Any:
+        scale = alt.Scale(domain=types, range=values[: len(types)] or values[:1])
+        return channel("type:N", title="Type", scale=scale)
+
     return configured(
         alt.Chart(alt.InlineData(values=rows))
         .mark_point(filled=True, opacity=0.9, stroke=variable("surface"), strokeWidth=1)
@@ -265,22 +269,9 @@ def campaigns(rows: list[dict[str, Any]]) -> Spec:
                 axis=alt.Axis(format=".0~%", tickCount=5, domain=False, ticks=False),
             ),
             size=alt.Size("targets:Q", legend=None, scale=alt.Scale(range=[50, 700])),
-            shape=alt.Shape(
-                "type:N",
-                title="Type",
-                scale=alt.Scale(
-                    domain=types,
-                    range=["circle", "square", "triangle-up", "diamond", "cross"][: len(types)]
-                    or ["circle"],
-                ),
-            ),
-            color=alt.Color(
-                "type:N",
-                title="Type",
-                scale=alt.Scale(
-                    domain=types,
-                    range=[variable(name) for name in colours[: len(types)]] or ["black"],
-                ),
+            shape=by_type(alt.Shape, ["circle", "square", "triangle-up", "diamond", "cross"]),
+            color=by_type(
+                alt.Color, [variable(name) for name in ("accent", "bad", "good", "target", "total")]
             ),
             tooltip=[
                 alt.Tooltip("name:N", title="Campaign"),

@@ -19,9 +19,9 @@ import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from publishing.report import charts, formatting, queries
+from publishing import formatting
+from publishing.report import charts, queries
 from publishing.report.queries import GRAINS, Report, Row
-from publishing.text import period as trace_period
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -38,19 +38,30 @@ DRIVER_WORDS = {
 }
 DIRECTION_WORDS = {"up": "Up is good", "down": "Down is good", "none": "Neither way is good"}
 SEVERITY_WORDS = {"critical": "Critical", "warning": "Warning", "notice": "Notice"}
+STATUS_WORDS = {
+    "stable": "Steady",
+    "on_target": "On target",
+    "off_target": "Off target",
+    "improved": "Improved",
+    "worsened": "Worsened",
+    "changed": "Changed",
+    "incomplete": "Incomplete period",
+    "no_value": "No value",
+    "no_baseline": "No baseline yet",
+}
 
 
-def write(serving: Path, folder: Path) -> list[Path]:
+def write(served: Path, folder: Path) -> list[Path]:
     """Write `kpi.html` and `kpi-mail.html` from the published file.
 
     Args:
-        serving: The published DuckDB file.
+        served: The published DuckDB file.
         folder: Where the files go; made where it is not there.
 
     Returns:
         The files. Either is the old one or the new one at any time, never half of it.
     """
-    report = queries.read(serving)
+    report = queries.read(served)
     # Both are drawn before the first is written: a failure leaves both as they were.
     pages = {"kpi.html": page(report), "kpi-mail.html": mail(report)}
     folder.mkdir(parents=True, exist_ok=True)
@@ -112,7 +123,7 @@ def _environment(report: Report) -> Environment:
         "percent": formatting.percent,
         "usd": formatting.usd,
         "number": formatting.number,
-        "anchor": formatting.anchor,
+        "anchor": anchor,
         "exact": formatting.exact,
         "opening": formatting.opening,
     }
@@ -121,7 +132,7 @@ def _environment(report: Report) -> Environment:
         "in_unit": formatting.in_unit,
         "measure": formatting.measure,
         "sparkline": charts.sparkline,
-        "status_words": formatting.STATUS_WORDS,
+        "status_words": STATUS_WORDS,
         "direction_words": DIRECTION_WORDS,
         "severity_words": SEVERITY_WORDS,
         "signals": charts.SIGNALS,
@@ -141,7 +152,7 @@ def _context(report: Report) -> dict[str, Any]:
         kpi = kpis[row["kpi_id"]]
         value = row[field]
         return _link(
-            formatting.anchor(kpi["kpi_id"]),
+            anchor(kpi["kpi_id"]),
             _text(kpi, field, value),
             {
                 "kpi": kpi["kpi_id"],
@@ -162,7 +173,7 @@ def _context(report: Report) -> dict[str, Any]:
         attributes = {"source": source, "value": _plain(value)} | {
             name.replace("_", "-"): _plain(part) for name, part in key.items()
         }
-        target = formatting.anchor(kpi_id) if kpi_id in kpis else "definitions"
+        target = anchor(kpi_id) if kpi_id in kpis else "definitions"
         return _link(target, text, attributes, tab=tab)
 
     return {
@@ -193,14 +204,17 @@ def _linked(kpis: dict[str, Row], text: str) -> Markup:
         # An id of one word is more likely to be that word.
         if word in kpis and "_" in word:
             name = kpis[word]["kpi_name"]
-            parts.append(
-                Markup('<a href="#{}">{}</a>').format(formatting.anchor(word), name.lower())
-            )
+            parts.append(Markup('<a href="#{}">{}</a>').format(anchor(word), name.lower()))
         elif word == "kpi_drivers":
             parts.append(Markup('<a href="#drivers">the drivers</a>'))
         else:
             parts.append(Markup("{}").format(word))
     return Markup("").join(parts)
+
+
+def anchor(kpi_id: str) -> str:
+    """Give the id of a KPI's card; different KPIs have different ones, whatever their names."""
+    return "kpi-" + re.sub(r"[^A-Za-z0-9_]", lambda found: f"-{ord(found[0]):x}-", kpi_id)
 
 
 def _link(target: str, text: str, attributes: dict[str, str], *, tab: bool) -> Markup:
@@ -230,14 +244,8 @@ def _text(kpi: Row, field: str, value: Decimal | None) -> str:
         # Targets are round; their cents would say nothing.
         return f"{'$' if kpi['unit'] == 'usd' else ''}{formatting.exact(value)}"
     if field == "relative_change":
-        return formatting.percent(value, 1, signed=True)
-    return formatting.in_unit(
-        value,
-        kpi["unit"],
-        # Limits and means of counts are no whole numbers; one decimal more says so.
-        is_ratio=kpi["is_ratio"] or field in ("baseline_mean", "lower_limit", "upper_limit"),
-        signed=field in formatting.SIGNED,
-    )
+        return formatting.relative_change(value)
+    return formatting.in_unit(value, kpi["unit"], signed=field == "change")
 
 
 def _status(row: Row) -> str:
@@ -249,7 +257,7 @@ def _status(row: Row) -> str:
 
 def _trace(report: Report, kpi_id: str, grain: str) -> str:
     """Give the command that shows how a KPI's latest figure comes about."""
-    period = trace_period(grain, report.latest[grain], report.latest_business_week)
+    period = formatting.period_code(report.latest[grain], grain, report.latest_business_week)
     return f"make trace KPI={shlex.quote(kpi_id)} PERIOD={period}"
 
 
@@ -411,7 +419,7 @@ def _trend_data(report: Report) -> dict[str, Any]:
                 "id": kpi["kpi_id"],
                 "name": kpi["kpi_name"],
                 "unit": kpi["unit"],
-                "anchor": formatting.anchor(kpi["kpi_id"]),
+                "anchor": anchor(kpi["kpi_id"]),
                 "question": kpi["question"],
                 "direction": DIRECTION_WORDS.get(kpi["good_direction"], ""),
             }

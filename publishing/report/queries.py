@@ -8,12 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from publishing.versions import Version, read_version
+from publishing import database
+from publishing.versions import PUBLISH_FIRST, Version, read_version
 
 Row = dict[str, Any]
 
@@ -84,24 +86,19 @@ class Report:
         return [kpi for kpi in self.kpis if kpi["kpi_id"] in first]
 
 
-def read(serving: Path) -> Report:
+def read(served: Path) -> Report:
     """Read the published file, which is opened for reading only.
 
     Raises:
         PublishingError: it is no published file, or cannot be read.
     """
-    version = read_version(serving)
-    with duckdb.connect(str(serving), read_only=True) as connection:
-        connection.execute("set timezone = 'UTC'")
+    version = read_version(served)
+    with database.open_for_reading(served, "published file", PUBLISH_FIRST) as connection:
         return _read(connection, version)
 
 
 def _read(connection: duckdb.DuckDBPyConnection, version: Version) -> Report:
-    def fetch(query: str, *parameters: object) -> list[Row]:
-        cursor = connection.execute(query, parameters)
-        names = [column[0] for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
+    fetch = partial(database.fetch, connection)
     latest = {
         row["grain"]: row["period_start_date"]
         for row in fetch("""

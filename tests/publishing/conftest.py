@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import pytest
 from company import small_company
 from dbt_project import DbtProject
-from shop import Shop, is_whole
+from synthetic import Shop, is_whole
 
 
 @pytest.fixture(scope="session")
@@ -29,14 +28,6 @@ def built(project: DbtProject, tmp_path_factory: pytest.TempPathFactory) -> Path
     return folder
 
 
-@pytest.fixture(scope="session")
-def published_once(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The published file of the build, for reading only."""
-    shop = Shop(tmp_path_factory.mktemp("published"), built)
-    shop.publish()
-    return shop.served
-
-
 @pytest.fixture
 def shop(built: Path, tmp_path: Path) -> Shop:
     """The small company, built and not published yet, to go on from."""
@@ -52,22 +43,25 @@ def traced(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Shop:
 
 
 @pytest.fixture
-def published(shop: Shop, published_once: Path) -> Iterator[Shop]:
-    """A published version, which must stay, and a build after it."""
-    yield from _must_stay(shop, published_once)
+def open_shop(traced: Shop, tmp_path: Path) -> Shop:
+    """The small company, built and published, to go on from."""
+    return Shop(tmp_path, traced.folder)
 
 
 @pytest.fixture
-def dbt_shop(project: DbtProject, built: Path, published_once: Path) -> Iterator[Shop]:
+def published(open_shop: Shop) -> Iterator[Shop]:
+    """A published version, which must stay, and a build after it."""
+    yield from _must_stay(open_shop)
+
+
+@pytest.fixture
+def dbt_shop(project: DbtProject, traced: Shop) -> Iterator[Shop]:
     """As `published`, where dbt itself runs."""
     shutil.rmtree(project.folder / "serving", ignore_errors=True)
-    yield from _must_stay(Shop(project.folder, built), published_once)
+    yield from _must_stay(Shop(project.folder, traced.folder))
 
 
-def _must_stay(shop: Shop, published_once: Path) -> Iterator[Shop]:
-    (shop.serving / "versions").mkdir(parents=True)
-    shutil.copy(published_once, shop.served)
-    os.link(shop.served, shop.serving / "versions" / f"{shop.version_id()}.duckdb")
+def _must_stay(shop: Shop) -> Iterator[Shop]:
     version, inode = shop.version_id(), shop.served.stat().st_ino
     shop.build_again()
     yield shop

@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from shop import Shop, one_error
+from synthetic import Shop, one_error
 
 from publishing import alerts as alerting
 from publishing.__main__ import main
@@ -65,17 +65,20 @@ def test_why_is_said_in_words(changes: dict[str, object], expected: str):
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, ["2017-06", "$1,234.50", "+23.4%"]),
+        ({}, ["2017-06", "$1,234.50", "+23.5%"]),
         ({"grain": "week", "period_start_date": date(2017, 5, 29)}, ["2017-W23 from 2017-05-29"]),
         ({"grain": "day", "period_start_date": date(2017, 6, 15)}, ["2017-06-15"]),
         ({"unit": "count"}, ["2017-06", "1,234.50"]),
         ({"unit": "count", "value": Decimal("1234.000000")}, ["2017-06", "1,234"]),
         (
             {"unit": "rate", "value": Decimal("0.125"), "previous_value": Decimal("0.25")},
-            ["2017-06", "12.50%", "-12.50 pts"],
+            ["2017-06", "12.50%", "\N{MINUS SIGN}12.50 pts"],
         ),
-        ({"previous_value": None, "relative_change": None}, ["2017-06", "$1,234.50", "-"]),
-        ({"value": Decimal(-5)}, ["2017-06", "-$5.00"]),
+        (
+            {"previous_value": None, "relative_change": None},
+            ["2017-06", "$1,234.50", "\N{EN DASH}"],
+        ),
+        ({"value": Decimal(-5)}, ["2017-06", "\N{MINUS SIGN}$5.00"]),
     ],
 )
 def test_figures_are_written_in_their_unit(changes: dict[str, object], expected: list[str]):
@@ -105,7 +108,7 @@ def test_alerts_are_grouped_by_severity_each_with_what_to_do():
 
 
 def test_the_alerts_are_those_of_the_published_file(traced: Shop):
-    done = traced.command("alerts")
+    done = traced.run("alerts")
     assert done.returncode == 0, done.stderr
     alerts = traced.query("select kpi_name, action, owner, severity from marts.kpi_alerts")
     assert alerts
@@ -117,7 +120,7 @@ def test_the_alerts_are_those_of_the_published_file(traced: Shop):
     assert "data through 2017-12-31" in flat
     # The command that it ends with is one that works.
     trace = done.stdout.splitlines()[-1].split("python -m publishing ")[1].split()
-    assert traced.command(*trace).returncode == 0
+    assert traced.run(*trace).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -161,11 +164,11 @@ def test_fail_on_a_severity_or_a_worse_one(
 
 
 def test_nothing_published_is_said_in_one_line(shop: Shop):
-    line = one_error(shop.command("alerts"), 1)
+    line = one_error(shop.run("alerts"), 1)
     assert "expected a DuckDB file, found none; publish with `python -m publishing publish`" in line
 
 
 def test_a_file_without_alerts_is_said_to_be_so(shop: Shop):
     shop.serving.mkdir()
     duckdb.connect(shop.served).close()
-    assert "expected the alerts, found" in one_error(shop.command("alerts"), 1)
+    assert "expected the alerts, found" in one_error(shop.run("alerts"), 1)

@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from dbt_project import DbtProject
-from shop import Shop, is_whole, one_error
+from synthetic import Shop, is_whole, one_error
 
 import publishing.versions
 from publishing.errors import PublishingError
@@ -29,7 +29,7 @@ FIRST_FIGURE = (
 
 
 def test_published_tables_are_the_warehouse_s(shop: Shop):
-    done = shop.command("publish")
+    done = shop.run("publish")
     assert done.returncode == 0, done.stderr
     with duckdb.connect(shop.served, read_only=True) as connection:
         connection.execute(f"attach '{shop.warehouse}' as warehouse (read_only)")
@@ -77,7 +77,7 @@ def test_published_tables_are_the_warehouse_s(shop: Shop):
 
 def test_the_record_says_what_was_published(shop: Shop):
     before = datetime.now(UTC)
-    printed = shop.command("publish").stdout
+    printed = shop.run("publish").stdout
     (version,) = shop.query("from published_versions", shop.served)
     version_id, at, invocation, loads, through, figures, totals = version
     assert before <= at <= datetime.now(UTC)
@@ -92,6 +92,8 @@ def test_the_record_says_what_was_published(shop: Shop):
         "select count(*) from audit.audit_controls where verdict = 'agrees'"
     )
     assert version_id in printed and f"{figures:,} figures, {totals} control totals" in printed
+    ((rows,),) = shop.query("select sum(row_count)::bigint from published_tables", shop.served)
+    assert f"rows           {rows:,}\n" in printed
 
 
 def test_no_log_and_no_half_made_file_is_left(shop: Shop):
@@ -111,14 +113,13 @@ def test_a_leftover_of_a_model_that_is_gone_is_not_published(shop: Shop):
     )
 
 
-def test_a_build_that_is_published_is_not_published_again(shop: Shop):
-    shop.publish()
-    inode, version = shop.served.stat().st_ino, shop.version_id()
-    done = shop.command("publish")
+def test_a_build_that_is_published_is_not_published_again(open_shop: Shop):
+    inode, version = open_shop.served.stat().st_ino, open_shop.version_id()
+    done = open_shop.run("publish")
     assert done.returncode == 0
     assert done.stdout.startswith("nothing new to publish: ") and version in done.stdout
-    assert shop.served.stat().st_ino == inode
-    assert len(shop.kept()) == 1 and shop.leftovers() == []
+    assert open_shop.served.stat().st_ino == inode
+    assert len(open_shop.kept()) == 1 and open_shop.leftovers() == []
 
 
 # What is refused
@@ -339,10 +340,9 @@ def test_a_table_that_is_gone_is_named(published: Shop):
     assert "the table marts.fct_household_months" in refused(published)
 
 
-def test_checks_come_before_the_word_that_nothing_is_new(shop: Shop):
-    shop.publish()
-    shop.change(f"update marts.kpi_values set value = 0 where {FIRST_FIGURE}")
-    assert "changed since the audit" in refused(shop)
+def test_checks_come_before_the_word_that_nothing_is_new(open_shop: Shop):
+    open_shop.change(f"update marts.kpi_values set value = 0 where {FIRST_FIGURE}")
+    assert "changed since the audit" in refused(open_shop)
 
 
 def test_a_new_file_that_does_not_hold_what_the_warehouse_holds_is_not_served(
@@ -398,25 +398,24 @@ def test_a_second_publish_at_the_same_time_is_refused(shop: Shop):
     first = shop.popen("-c", code, stdin=subprocess.PIPE)
     assert first.stdout.readline() == "at it\n"
     for command in ("publish", "rollback"):
-        line = one_error(shop.command(command), 1)
+        line = one_error(shop.run(command), 1)
         assert "found one that is running; wait for its end" in line
     _, errors = first.communicate("\n", timeout=60)
     assert first.returncode == 0, errors
     assert is_whole(shop.served) and shop.leftovers() == [] and len(shop.kept()) == 1
 
 
-def test_the_lock_of_a_publish_that_was_killed_is_free(shop: Shop):
-    shop.publish()
+def test_the_lock_of_a_publish_that_was_killed_is_free(open_shop: Shop):
     code = (
         "import os, signal, publishing.publish as p; "
         "p._read_back = lambda *_: os.kill(os.getpid(), signal.SIGKILL); "
         "import publishing.__main__ as m; m.publish = p.publish; m.main(['publish'])"
     )
-    shop.build_again()
-    assert shop.python("-c", code).returncode == -signal.SIGKILL
-    assert shop.leftovers() != []
-    assert shop.command("publish").returncode == 0
-    assert shop.leftovers() == [] and len(shop.kept()) == 2
+    open_shop.build_again()
+    assert open_shop.python("-c", code).returncode == -signal.SIGKILL
+    assert open_shop.leftovers() != []
+    assert open_shop.run("publish").returncode == 0
+    assert open_shop.leftovers() == [] and len(open_shop.kept()) == 2
 
 
 @pytest.mark.parametrize("serving", ["/proc/serving", "/dev/null", "{folder}/file/serving"])
@@ -459,7 +458,7 @@ def test_a_full_disk_leaves_what_is_published(shop: Shop, tmp_path: Path, extra:
         assert shop.version_id() == version and is_whole(shop.served)
         assert shop.leftovers() == []
         subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
-        assert shop.command("publish").returncode == 0
+        assert shop.run("publish").returncode == 0
     finally:
         subprocess.run(["umount", str(disk)], check=True)
 
@@ -485,9 +484,8 @@ def test_an_interrupt_publishes_nothing_and_says_so(published: Shop, interrupt: 
     assert one_error(published.python("-c", code), 130).startswith("interrupted: ")
 
 
-def test_an_interrupt_at_the_last_moment_does_not_undo_what_is_served(shop: Shop):
-    shop.publish()
-    invocation = shop.build_again()
+def test_an_interrupt_at_the_last_moment_does_not_undo_what_is_served(open_shop: Shop):
+    invocation = open_shop.build_again()
     code = (
         "import os, signal, sys, publishing.publish as p\n"
         "serve = p.serve\n"
@@ -495,50 +493,48 @@ def test_an_interrupt_at_the_last_moment_does_not_undo_what_is_served(shop: Shop
         "p.serve = slow\n"
         "import publishing.__main__ as m\nsys.exit(m.main(['publish']))"
     )
-    done = shop.python("-c", code)
+    done = open_shop.python("-c", code)
     assert done.returncode == 0, done.stderr
-    assert invocation[:8] in shop.version_id() and len(shop.kept()) == 2
+    assert invocation[:8] in open_shop.version_id() and len(open_shop.kept()) == 2
 
 
-def test_killed_between_serving_and_keeping_the_next_one_keeps_it(shop: Shop):
-    shop.publish()
-    shop.build_again()
+def test_killed_between_serving_and_keeping_the_next_one_keeps_it(open_shop: Shop):
+    open_shop.build_again()
     code = (
         "import os, signal, publishing.publish as p\n"
         "p.keep = lambda *a: os.kill(os.getpid(), signal.SIGKILL)\n"
         "import publishing.__main__ as m\nm.main(['publish'])"
     )
-    assert shop.python("-c", code).returncode == -signal.SIGKILL
-    version = shop.version_id()
-    assert is_whole(shop.served) and f"{version}.duckdb" not in shop.kept()
-    done = shop.command("publish")
+    assert open_shop.python("-c", code).returncode == -signal.SIGKILL
+    version = open_shop.version_id()
+    assert is_whole(open_shop.served) and f"{version}.duckdb" not in open_shop.kept()
+    done = open_shop.run("publish")
     assert "nothing new to publish" in done.stdout and "which is served" in done.stdout
-    assert f"{version}.duckdb" in shop.kept()
+    assert f"{version}.duckdb" in open_shop.kept()
 
 
-def test_killed_at_any_moment_what_is_served_stays_whole(shop: Shop):
-    shop.publish()
+def test_killed_at_any_moment_what_is_served_stays_whole(open_shop: Shop):
     started = time.monotonic()
-    shop.build_again()
-    assert shop.command("publish").returncode == 0
+    open_shop.build_again()
+    assert open_shop.command("publish", "--keep", "2").returncode == 0
     lasts = time.monotonic() - started
     killed = 0
     for moment in range(12):
-        shop.build_again()
-        process = shop.popen("-m", "publishing", "publish")
+        open_shop.build_again()
+        process = open_shop.popen("-m", "publishing", "publish", "--keep", "2")
         # From the imports to the end.
         time.sleep(lasts * (0.2 + 0.9 * moment / 12))
         process.kill()
         process.communicate()
         killed += process.returncode == -signal.SIGKILL
-        assert is_whole(shop.served)
-        for name in shop.kept():
+        assert is_whole(open_shop.served)
+        for name in open_shop.kept():
             if not name.startswith("."):
-                assert is_whole(shop.serving / "versions" / name)
+                assert is_whole(open_shop.serving / "versions" / name)
     assert killed >= 6
-    shop.build_again()
-    assert shop.command("publish").returncode == 0
-    assert shop.leftovers() == [] and 1 <= len(shop.kept()) <= 5
+    open_shop.build_again()
+    assert open_shop.command("publish", "--keep", "2").returncode == 0
+    assert open_shop.leftovers() == [] and 1 <= len(open_shop.kept()) <= 2
 
 
 # Readers
@@ -595,6 +591,7 @@ def test_readers_never_notice_a_publish(shop: Shop):
             for name in ("marts.kpi_values", "audit.audit_kpis", "audit.audit_measures")
         ),
     )
+    shop.shrink("fct_sales_lines", "fct_baskets", "fct_household_months", "kpi_values")
     shop.publish()
     stop = shop.folder / "stop"
     readers = [
@@ -611,7 +608,7 @@ def test_readers_never_notice_a_publish(shop: Shop):
                 "update marts.fct_household_months set net_sales_usd = net_sales_usd"
                 " + (select count(*) from marts.fct_sales_lines) where rowid = 0",
             )
-            shop.publish_again(keep=3)
+            shop.publish_again(keep=1)
     finally:
         stop.touch()
         outcomes = [reader.communicate(timeout=30) for reader in readers]
@@ -638,15 +635,15 @@ def test_the_latest_versions_are_kept(shop: Shop):
         assert is_whole(shop.serving / "versions" / name)
 
 
-def test_keep_reaches_publish_and_what_is_removed_is_said(shop: Shop):
-    first = shop.publish().version.version_id
-    shop.publish_again()
-    shop.build_again()
-    printed = shop.command("publish", "--keep", "2").stdout
-    assert len(shop.kept()) == 2 and f"removed        {first}" in printed
+def test_keep_reaches_publish_and_what_is_removed_is_said(open_shop: Shop):
+    first = open_shop.version_id()
+    open_shop.publish_again()
+    open_shop.build_again()
+    printed = open_shop.run("publish", "--keep", "2").stdout
+    assert len(open_shop.kept()) == 2 and f"removed        {first}" in printed
     # The same build once more, and fewer versions.
-    assert shop.command("publish", "--keep", "1").returncode == 0
-    assert shop.kept() == [f"{shop.version_id()}.duckdb"]
+    assert open_shop.run("publish", "--keep", "1").returncode == 0
+    assert open_shop.kept() == [f"{open_shop.version_id()}.duckdb"]
 
 
 def test_without_hard_links_versions_are_copies(shop: Shop, monkeypatch: pytest.MonkeyPatch):
@@ -679,10 +676,9 @@ def test_a_clock_that_was_set_back_does_not_change_the_order(shop: Shop):
     ]
 
 
-def test_a_served_file_that_is_damaged_is_replaced(shop: Shop):
-    shop.publish()
-    shop.served.unlink()
-    shop.served.write_text("damaged")
-    done = shop.command("publish")
+def test_a_served_file_that_is_damaged_is_replaced(open_shop: Shop):
+    open_shop.served.unlink()
+    open_shop.served.write_text("damaged")
+    done = open_shop.run("publish")
     assert done.returncode == 0 and done.stdout.startswith("published "), done.stderr
-    assert is_whole(shop.served)
+    assert is_whole(open_shop.served)

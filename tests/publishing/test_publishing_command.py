@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 from dbt_project import ENVIRONMENT, ROOT
-from shop import Shop, one_error
+from synthetic import Shop, one_error
 
 from publishing.__main__ import parse_arguments
 
@@ -47,22 +47,21 @@ def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]):
 
 def test_the_report_is_written_from_the_published_file(traced: Shop):
     folder = traced.folder / "reports"
-    done = traced.command("report", "--folder", str(folder))
+    done = traced.run("report", "--folder", str(folder))
     assert done.returncode == 0, done.stderr
     written = [line.removeprefix("wrote ") for line in done.stdout.splitlines()]
     assert written and sorted(written) == sorted(str(path) for path in folder.iterdir())
 
 
 def test_no_report_without_a_published_file(shop: Shop):
-    line = one_error(shop.command("report", "--folder", str(shop.folder / "reports")), 1)
+    line = one_error(shop.run("report", "--folder", str(shop.folder / "reports")), 1)
     assert "found none; publish with `python -m publishing publish`" in line
     assert not (shop.folder / "reports").exists()
 
 
 def test_a_report_folder_that_cannot_be_written_is_said_to_be_so(traced: Shop):
-    assert "report /proc/reports: " in one_error(
-        traced.command("report", "--folder", "/proc/reports"), 1
-    )
+    done = traced.run("report", "--folder", "/proc/reports")
+    assert "report /proc/reports: " in one_error(done, 1)
 
 
 def test_who_stops_reading_the_output_gets_no_traceback(traced: Shop):
@@ -71,6 +70,24 @@ def test_who_stops_reading_the_output_gets_no_traceback(traced: Shop):
     errors = process.stderr.read()
     assert process.wait(timeout=30) == 0 and errors == ""
     process.stderr.close()
+
+
+@pytest.mark.parametrize(
+    ("environment", "dash"),
+    [
+        ({"LC_ALL": "C"}, "\N{EN DASH}"),
+        ({"LC_ALL": "C", "PYTHONUTF8": "0"}, r"\u2013"),
+        ({"PYTHONIOENCODING": "ascii"}, r"\u2013"),
+    ],
+)
+def test_a_terminal_that_lacks_a_character_gets_its_code(
+    traced: Shop, environment: dict[str, str], dash: str
+):
+    arguments = ("trace", "--kpi", "net_sales", "--period", "2017-01")
+    done = traced.command(*arguments, **environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    # Nothing comes before the first month.
+    assert f"previous     {dash}\n" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -96,20 +113,14 @@ def test_make_calls_the_command(arguments: list[str], expected: list[str]):
     environment = ENVIRONMENT | dict(
         argument.split("=", 1) for argument in arguments if "=" in argument
     )
-    recipe = subprocess.run(
-        ["make", "-n", *arguments],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.splitlines()[-1]
+
+    def printed(*command: str) -> list[str]:
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+        )
+        return done.stdout.splitlines()
+
+    recipe = printed("make", "-n", *arguments)[-1]
     # What the shell makes of the recipe's last line.
-    shown = subprocess.run(
-        ["sh", "-c", 'python() { printf "%s\\n" "$@"; }\n' + recipe],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.splitlines()
+    shown = printed("sh", "-c", 'python() { printf "%s\\n" "$@"; }\n' + recipe)
     assert shown == ["-m", "publishing", *expected]

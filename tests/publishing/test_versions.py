@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import fcntl
 import shutil
+from pathlib import Path
 
 import duckdb
 import pytest
-from shop import Shop, is_whole, one_error
+from synthetic import Shop, is_whole, one_error
 
-from publishing.versions import roll_back
+from publishing.versions import kept_versions, roll_back
+
+
+@pytest.fixture(scope="module")
+def thrice(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """The small company, published three times; for reading only."""
+    shop = Shop(tmp_path_factory.mktemp("thrice"), built)
+    for _ in range(3):
+        shop.publish_again()
+    return shop
 
 
 @pytest.fixture
-def three(shop: Shop) -> list[str]:
-    """Three versions, oldest first."""
-    return [shop.publish_again().version.version_id for _ in range(3)]
+def three(shop: Shop, thrice: Shop) -> list[str]:
+    """The shop's three versions, oldest first."""
+    shop.copy(thrice.folder)
+    return [version.version_id for version in kept_versions(shop.serving)]
 
 
 def listed(shop: Shop) -> dict[str, list[str]]:

@@ -44,6 +44,27 @@ def test_a_changed_figure_is_found(reports, published, pattern, replacement):
     assert len(differences(parse(tampered), published)) == 1
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_rates_change_by_points_and_all_else_in_percent(reports, published, name):
+    rates = {
+        kpi
+        for (kpi,) in fetch(published, "from seeds.kpi_catalog select kpi_id where unit = 'rate'")
+    }
+    page = parse(reports / name)
+    for field, ending in {"change": " pts", "relative_change": "%"}.items():
+        changes = [
+            figure
+            for figure in page.with_data("kpi")
+            if figure.data("field") == field
+            and figure.data("slice") == "all"
+            and figure.data("value")
+        ]
+        assert changes
+        for figure in changes:
+            assert (figure.data("kpi") in rates) == (field == "change")
+            assert figure.text.endswith(ending)
+
+
 def test_the_page_has_the_figures_that_it_should(reports, published):
     figures = parse(reports / "kpi.html").with_data("field")
     shown = {(figure.data("kpi"), figure.data("grain")) for figure in figures}

@@ -7,7 +7,7 @@ import pytest
 from reading import differences, parse
 
 from publishing.errors import PublishingError
-from publishing.report import formatting, page, write
+from publishing.report import page, write
 
 HOSTILE = """<script>window.hacked = 1</script></script>"' onload=x &amp; {{ 7*7 }} \U0001f34e"""
 SQL_HOSTILE = HOSTILE.replace("'", "''")
@@ -272,31 +272,8 @@ def test_a_file_that_is_not_published_is_refused(tmp_path):
     assert not (tmp_path / "reports").exists()
 
 
-@pytest.mark.parametrize(
-    ("value", "unit", "options", "text"),
-    [
-        ("421720.450000", "usd", {}, "$421,720.45"),
-        ("-0.005", "usd", {}, "\N{MINUS SIGN}$0.01"),
-        ("1234.5", "usd", {"signed": True}, "+$1,234.50"),
-        ("0", "usd", {"signed": True}, "$0.00"),
-        ("0.144450", "rate", {}, "14.45%"),
-        ("0.14445", "rate", {"signed": True}, "+14.45 pts"),
-        ("-0.000004", "rate", {"signed": True}, "0.00 pts"),
-        ("2062.000000", "count", {}, "2,062"),
-        ("9.884096", "count", {"is_ratio": True}, "9.88"),
-        ("99999999999999.99", "usd", {}, "$99,999,999,999,999.99"),
-    ],
-)
-def test_figures_are_written_in_their_unit(value, unit, options, text):
-    assert formatting.in_unit(Decimal(value), unit, **options) == text
-
-
-def test_a_missing_figure_is_a_dash():
-    assert formatting.in_unit(None, "usd") == "\N{EN DASH}"
-
-
 def test_different_kpis_have_different_anchors():
     names = ["a b", "a-b", "a_b", "a-20-b", 'a"b', "a<b", "\U0001f34e", ""]
-    anchors = [formatting.anchor(name) for name in names]
+    anchors = [page.anchor(name) for name in names]
     assert len(set(anchors)) == len(names)
     assert all(re.fullmatch(r"kpi-[\w-]*", anchor, re.ASCII) for anchor in anchors)

@@ -22,16 +22,16 @@ from publishing.publish import Published, publish
 
 
 class Shop:
-    """Copies of what a build made, in a folder."""
+    """Copies of what a build made, and of what was published of it, in a folder."""
 
     def __init__(self, folder: Path, built: Path):
+        """Copy from `built`, the folder of another shop or of a build."""
         self.folder = folder
         self.warehouse = folder / "warehouse" / "tally.duckdb"
         self.target = folder / "target"
         self.serving = folder / "serving"
         self.served = self.serving / "tally.duckdb"
-        for path in (self.warehouse.parent, self.target):
-            shutil.copytree(built / path.name, path, dirs_exist_ok=True)
+        self.copy(built)
         self.environment = {
             **os.environ,
             "TALLY_WAREHOUSE": str(self.warehouse),
@@ -39,6 +39,16 @@ class Shop:
             "DBT_TARGET_PATH": str(self.target),
             "COLUMNS": "100",
         }
+
+    def copy(self, built: Path) -> None:
+        for path in (self.warehouse.parent, self.target):
+            shutil.copytree(built / path.name, path, dirs_exist_ok=True)
+        for version in (built / "serving" / "versions").glob("*.duckdb"):
+            kept = self.serving / "versions" / version.name
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(version, kept)
+            if version.samefile(built / "serving" / self.served.name):
+                os.link(kept, self.served)
 
     def publish(self, keep: int = 5) -> Published:
         return publish(self.warehouse, self.serving, self.target, keep)
@@ -61,6 +71,19 @@ class Shop:
     def write_record(self, record: dict[str, Any]) -> None:
         (self.target / "run_results.json").write_text(json.dumps(record))
 
+    def shrink(self, *models: str) -> None:
+        """Let dbt's record be of a project of these models alone."""
+        path = self.target / "manifest.json"
+        manifest, record = json.loads(path.read_text()), self.record()
+        manifest["nodes"] = {
+            key: node for key, node in manifest["nodes"].items() if node["name"] in models
+        }
+        record["results"] = [
+            result for result in record["results"] if result["unique_id"] in manifest["nodes"]
+        ]
+        path.write_text(json.dumps(manifest))
+        self.write_record(record)
+
     def popen(
         self, *command: str, stdin: int | None = None, **environment: str
     ) -> subprocess.Popen[str]:
@@ -80,11 +103,11 @@ class Shop:
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def command(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run `python -m publishing`."""
+        """Run `python -m publishing` in a process of its own."""
         return self.python("-m", "publishing", *arguments, **environment)
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run `python -m publishing` in this process, which is faster than `command`."""
+        """Run the command in this process, which is faster than `command`."""
         out, err = io.StringIO(), io.StringIO()
         with (
             patch.dict(os.environ, {**self.environment, **environment}),
