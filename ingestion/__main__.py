@@ -9,13 +9,15 @@ from datetime import date
 from pathlib import Path
 from typing import NoReturn
 
-import dlt
 import yaml
 
+from ingestion import quarantine
+from ingestion.configuration import kind_of, open_sources
 from ingestion.errors import LoadError
 from ingestion.load import LoadedTable, load
-from ingestion.sample import Sample
+from ingestion.reconciliation import told
 from ingestion.tables import TABLES
+from ingestion.warehouse import open_warehouse
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -68,6 +70,16 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--full-refresh", action="store_true", help="load the tables whole, from nothing"
     )
     parser.add_argument(
+        "--reconcile",
+        action="store_true",
+        help="load the days whole, too, on which the warehouse differs from the source",
+    )
+    parser.add_argument(
+        "--quarantine",
+        action="store_true",
+        help="show the rows that broke a rule and were set aside, and load nothing",
+    )
+    parser.add_argument(
         "--dry-run", action="store_true", help="show what would be loaded, and load nothing"
     )
     return parser.parse_args(arguments)
@@ -88,10 +100,12 @@ def report(loaded: list[LoadedTable], dry_run: bool) -> str:
     """Lay the outcome out as a table, one line a table."""
     heading = "to write" if dry_run else "written"
     lines = [
-        f"{'table':<38}{'mode':<9}{'at source':>12}{heading:>12}{'in warehouse':>14}",
+        f"{'table':<38}{'mode':<9}{'at source':>12}{heading:>12}{'deleted':>9}{'in warehouse':>14}"
+        f"{'quarantine':>12}",
         *(
             f"{item.table.source + '.' + item.table.name:<38}{item.table.mode:<9}"
-            f"{item.at_source:>12,}{item.written:>12,}{item.in_warehouse:>14,}"
+            f"{item.at_source:>12,}{item.written:>12,}{item.deleted:>9,}{item.in_warehouse:>14,}"
+            f"{item.quarantined:>12,}"
             for item in loaded
         ),
         *(
@@ -101,29 +115,69 @@ def report(loaded: list[LoadedTable], dry_run: bool) -> str:
             for column in item.undeclared
         ),
     ]
+    if any(item.quarantined for item in loaded):
+        lines.append("rows that broke a rule are in quarantine: make quarantine shows them")
     return "\n".join(lines)
 
 
-def main() -> int:
-    """Load, report, and give the exit code: 0, or 1 where nothing was loaded."""
-    arguments = parse_arguments()
-    folder = dlt.config.get("sources.sample.folder", str)
-    try:
-        loaded = load(
-            [table for table in TABLES if not arguments.table or table.name in arguments.table],
-            Sample(business_timezone(), arguments.until, Path(folder) if folder else None),
-            warehouse_path(),
-            full_refresh=arguments.full_refresh,
-            dry_run=arguments.dry_run,
+def show_quarantine(path: Path, sources: set[str]) -> int:
+    """Print what is in quarantine."""
+    if not path.exists():
+        raise LoadError(
+            f"warehouse {path}: expected a DuckDB file, found none; load with `python -m ingestion`"
         )
+    with open_warehouse(path) as connection:
+        lines = quarantine.shown(connection, sources)
+    print("\n".join(lines) or "no row is in quarantine")
+    return 0
+
+
+def _interrupted() -> int:
+    print("interrupted: nothing was loaded; load again to go on", file=sys.stderr)
+    return 130
+
+
+def main() -> int:
+    """Load, report, and give the exit code.
+
+    0; 1 where nothing was loaded, or where the warehouse still differs from the source.
+    """
+    arguments = parse_arguments()
+    # A system that nothing is said of is left out, unless one of its tables is asked for.
+    tables = [
+        table
+        for table in TABLES
+        if (table.name in arguments.table if arguments.table else kind_of(table.source))
+    ]
+    try:
+        if arguments.quarantine:
+            return show_quarantine(warehouse_path(), {table.source for table in tables})
+        with open_sources(
+            {table.source for table in tables}, business_timezone(), arguments.until
+        ) as sources:
+            loaded = load(
+                tables,
+                sources,
+                warehouse_path(),
+                full_refresh=arguments.full_refresh,
+                reconcile=arguments.reconcile,
+                dry_run=arguments.dry_run,
+            )
     except LoadError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("interrupted: nothing was loaded; load again to go on", file=sys.stderr)
-        return 130
+        return _interrupted()
+    except RuntimeError as error:
+        # What DuckDB makes of an interrupt in the middle of a statement.
+        if str(error) != "Query interrupted":
+            raise
+        return _interrupted()
     print(report(loaded, arguments.dry_run))
-    return 0
+    differing = [item for item in loaded if item.differing]
+    for item in differing:
+        print(f"error: {told(item.table, item.differing)}", file=sys.stderr)
+    return 1 if differing else 0
 
 
 if __name__ == "__main__":

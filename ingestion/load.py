@@ -15,24 +15,26 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dlt
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
+from dlt.common.utils import uniq_id
 from dlt.pipeline.exceptions import PipelineStepFailed
 
+from ingestion import quarantine, raw, reconciliation
 from ingestion.errors import LoadError
-from ingestion.sample import ControlTotals, Sample, column_types
-from ingestion.tables import Table
+from ingestion.quarantine import SetAside
+from ingestion.reconciliation import Day
+from ingestion.refusals import declared_types, refuse_going_back, refuse_other_columns
+from ingestion.source import ControlTotals, Source, Sources
+from ingestion.tables import TIMESTAMPS, Table
 from ingestion.warehouse import open_warehouse, shared_connection_duckdb, transaction
 
 CONTROL_TOTALS = "load_control_totals"
-
-# A table that is replaced by less than this share of its rows is taken for a failed delivery.
-# A choice, not a measurement: campaigns and their coupons only ever grow in the sample.
-LEAST_SHARE_KEPT = 0.5
 
 
 @dataclass(frozen=True)
@@ -44,41 +46,57 @@ class LoadedTable:
         at_source: Rows that the source counted.
         written: Rows that the load wrote (new, changed, or all of a replaced table).
         in_warehouse: Rows that the warehouse holds after it.
+        quarantined: Rows that are in quarantine after it.
+        deleted: Rows that the load deleted, since they are gone at the source.
         undeclared: Columns at the source that the declaration does not know.
+        differing: Days on which the warehouse still differs from the source.
     """
 
     table: Table
     at_source: int
     written: int
     in_warehouse: int
+    quarantined: int = 0
+    deleted: int = 0
     undeclared: tuple[str, ...] = ()
+    differing: tuple[Day, ...] = ()
 
 
 @dataclass(frozen=True)
 class _Counted:
-    """A table as the source shows it, before anything is read."""
+    """A table as the source shows it, before anything is read.
+
+    Attributes:
+        table: The declaration.
+        types: Declared column to the dlt type that the source has it in.
+        undeclared: Columns of the source that the declaration does not know.
+        totals: What the source counted.
+    """
 
     table: Table
-    totals: ControlTotals
+    types: dict[str, str]
     undeclared: tuple[str, ...]
+    totals: ControlTotals
 
 
 def load(
     tables: Sequence[Table],
-    source: Sample,
+    sources: Sources,
     warehouse: Path,
     *,
     full_refresh: bool = False,
+    reconcile: bool = False,
     dry_run: bool = False,
 ) -> list[LoadedTable]:
     """Load what is new of the tables, all or nothing.
 
     Args:
         tables: Declarations of the tables to load.
-        source: Reads them.
+        sources: Name of a source system to what reads it.
         warehouse: The DuckDB file; created when missing.
         full_refresh: Drop these tables and their cursors, and load them whole, whatever the
             warehouse holds.
+        reconcile: Read the days whole, too, on which the warehouse differs from the source.
         dry_run: Count at the source and read what would be written, but write nothing.
 
     Returns:
@@ -89,25 +107,40 @@ def load(
             rows; nothing of the load is in the warehouse.
     """
     _say(f"Counting {len(tables)} tables at the source")
-    undeclared = [_undeclared_columns(table, source) for table in tables]
+    # All columns before any count: what cannot be loaded is told at once.
+    columns = [sources[table.source].columns(table) for table in tables]
+    types = [declared_types(*pair) for pair in zip(tables, columns, strict=True)]
     counted = [
-        _Counted(table, source.control_totals(table), columns)
-        for table, columns in zip(tables, undeclared, strict=True)
+        _Counted(
+            table,
+            of_table,
+            tuple(
+                name
+                for name in found
+                if name not in table.columns and name not in table.excluded_columns
+            ),
+            sources[table.source].control_totals(table),
+        )
+        for table, of_table, found in zip(tables, types, columns, strict=True)
     ]
     if dry_run and not warehouse.exists():
         return [
             LoadedTable(
-                item.table, item.totals.row_count, item.totals.row_count, 0, item.undeclared
+                table=item.table,
+                at_source=item.totals.row_count,
+                written=item.totals.row_count,
+                in_warehouse=0,
+                undeclared=item.undeclared,
             )
             for item in counted
         ]
     with open_warehouse(warehouse) as connection, _working_folder(warehouse) as folder:
         if not full_refresh:
             for item in counted:
-                _refuse_other_columns(connection, item.table)
-                _refuse_going_back(connection, item)
+                refuse_other_columns(connection, item.table, item.types)
+                refuse_going_back(connection, item.table, item.totals)
         parts = {
-            name: _Load(name, counted, source, connection, folder, full_refresh)
+            name: _Load(name, counted, sources[name], connection, folder, full_refresh, reconcile)
             for name in dict.fromkeys(table.source for table in tables)
         }
         for name, part in parts.items():
@@ -122,16 +155,7 @@ def load(
                 # The copies that dlt merges from. (Its own `load.truncate_staging_dataset` makes
                 # later refreshes fail; DuckDB drops no table in the transaction that wrote it.)
                 connection.execute(f'drop schema if exists "raw_{name}_staging" cascade')
-        return [
-            LoadedTable(
-                table=item.table,
-                at_source=item.totals.row_count,
-                written=parts[item.table.source].written[item.table.name],
-                in_warehouse=_row_count(connection, item.table),
-                undeclared=item.undeclared,
-            )
-            for item in counted
-        ]
+        return [parts[item.table.source].outcome(item, is_loaded=not dry_run) for item in counted]
 
 
 class _Load:
@@ -141,10 +165,11 @@ class _Load:
         self,
         source_name: str,
         counted: Iterable[_Counted],
-        source: Sample,
+        source: Source,
         connection: duckdb.DuckDBPyConnection,
         folder: Path,
         full_refresh: bool,
+        reconcile: bool,
     ):
         self._source_name = source_name
         self._counted = [item for item in counted if item.table.source == source_name]
@@ -152,6 +177,23 @@ class _Load:
         self._connection = connection
         self._full_refresh = full_refresh
         self.written: dict[str, int] = {}
+        self._counted_at = datetime.now(UTC)
+        self._set_aside = {
+            item.table.name: SetAside(item.table, source.duplicated_keys(item.table))
+            for item in self._counted
+        }
+        # Keys of rows that are deleted softly, and of all rows where keys are compared.
+        self._gone: dict[str, list[pa.Table]] = {}
+        self._present: dict[str, list[pa.Table]] = {}
+        self._deleted: dict[str, int] = {}
+        # Days to read whole, by table.
+        self._days = {
+            item.table.name: [
+                day.day for day in reconciliation.differing_days(connection, item.table, source)
+            ]
+            for item in self._counted
+            if reconcile and not full_refresh and self._can_be_reconciled(item.table)
+        }
         self._pipeline = dlt.pipeline(
             pipeline_name=source_name,
             pipelines_dir=str(folder),
@@ -170,7 +212,10 @@ class _Load:
         def declared_tables() -> Iterator[object]:
             for item in self._counted:
                 if self._full_refresh or not self._is_unchanged(item.table):
-                    yield self._resource(item.table)
+                    if self._days.get(item.table.name):
+                        yield self._days_read_whole(item)
+                    else:
+                        yield self._resource(item)
             yield self._control_totals()
 
         with _explained(self._source_name):
@@ -182,12 +227,17 @@ class _Load:
             self._pipeline.normalize()
         metrics = self._pipeline.last_trace.last_normalize_info.row_counts
         self.written = {item.table.name: metrics.get(item.table.name, 0) for item in self._counted}
+        for item in self._counted:
+            self._set_aside[item.table.name].refuse_too_many(item.totals.row_count)
 
     def load(self) -> None:
         """Let dlt load the extracted files; the caller holds the transaction."""
-        totals = _relation(self._source_name, CONTROL_TOTALS)
+        totals = raw.relation(self._source_name, CONTROL_TOTALS)
+        (load_id,) = self._pipeline.list_normalized_load_packages()
+        for name, days in self._days.items():
+            self._delete_days(self._set_aside[name].table, days)
         earlier = None
-        if self._full_refresh and _exists(self._connection, self._source_name, CONTROL_TOTALS):
+        if self._full_refresh and raw.exists(self._connection, self._source_name, CONTROL_TOTALS):
             # dlt drops this table with those to refresh; what was counted before is history.
             earlier = self._connection.execute(f"from {totals}").to_arrow_table()
         with _explained(self._source_name):
@@ -196,6 +246,113 @@ class _Load:
             self._connection.register("earlier_totals", earlier)
             self._connection.execute(f"insert into {totals} by name from earlier_totals")
             self._connection.unregister("earlier_totals")
+        for name, days in self._days.items():
+            self._touch_days(self._set_aside[name].table, days, load_id)
+        for found in self._set_aside.values():
+            self._delete_gone(found, load_id)
+        quarantine.keep(self._connection, self._source_name, load_id, self._read())
+        self._record_quarantine(totals, load_id)
+
+    def _record_quarantine(self, totals: str, load_id: str) -> None:
+        """Write how much of what the source counted is in quarantine, beside its counts."""
+        for item in self._counted:
+            set_aside = quarantine.held(self._connection, item.table)
+            figures = [("quarantined_row_count", None, set_aside.row_count)] + [
+                ("quarantined_amount_sum", column, amount)
+                for column, amount in set_aside.amount_sums.items()
+            ]
+            for measure, column, value in figures:
+                self._connection.execute(
+                    f"insert into {totals} by name select ? as table_name, ? as measure,"
+                    " ? as column_name, ? as value, ? as counted_at, ? as _dlt_load_id,"
+                    " ? as _dlt_id",
+                    [
+                        *(item.table.name, measure, column, str(value)),
+                        *(self._counted_at, load_id, uniq_id()),
+                    ],
+                )
+
+    def outcome(self, item: _Counted, *, is_loaded: bool) -> LoadedTable:
+        """Say what became of a table."""
+        table = item.table
+        differing: list[Day] = []
+        if (
+            is_loaded
+            and self._can_be_reconciled(table)
+            and not reconciliation.agrees(self._connection, table, item.totals)
+        ):
+            differing = reconciliation.differing_days(self._connection, table, self._source)
+        return LoadedTable(
+            table=table,
+            at_source=item.totals.row_count,
+            written=self.written[table.name],
+            in_warehouse=raw.row_count(self._connection, table),
+            quarantined=quarantine.held(self._connection, table).row_count,
+            deleted=self._deleted.get(table.name, 0),
+            undeclared=item.undeclared,
+            differing=tuple(differing),
+        )
+
+    def _keys_at_source(self, table: Table) -> list[pa.Table]:
+        """Give the keys of all rows of the source, where they are compared."""
+        if table.deletes != "keys" or not table.cursor:
+            return self._present.get(table.name, [])
+        keys = {name: table.columns[name] for name in table.primary_key}
+        return list(
+            self._source.batches(
+                Table(
+                    source=table.source,
+                    name=table.name,
+                    columns=keys,
+                    mode="merge",
+                    primary_key=table.primary_key,
+                )
+            )
+        )
+
+    def _read(self) -> list[SetAside]:
+        """Give what was found of the tables that were read."""
+        return [found for found in self._set_aside.values() if found.is_read]
+
+    def _can_be_reconciled(self, table: Table) -> bool:
+        """Whether a table is read in part, so that something can be missed."""
+        return table.cursor is not None and raw.is_held(self._connection, table)
+
+    def _delete_days(self, table: Table, days: list[object]) -> None:
+        """Make room for days that are read whole."""
+        column = raw.quoted(table.cursor)
+        if table.types(table.cursor) <= TIMESTAMPS:
+            column = f"cast({column} as date)"
+        self._connection.execute(
+            f"delete from {raw.raw(table)} where list_contains($days, {column})", {"days": days}
+        )
+
+    def _delete_gone(self, found: SetAside, load_id: str) -> None:
+        """Delete what is deleted at the source, and what is in quarantine now."""
+        table, connection = found.table, self._connection
+        deleted: list[tuple[object]] = []
+        for keys in [*self._gone.get(table.name, ()), *found.keys]:
+            deleted += raw.delete_keys(connection, table, keys)
+        if present := self._keys_at_source(table):
+            deleted += raw.delete_other_keys(connection, table, pa.concat_tables(present))
+        self._deleted[table.name] = len(deleted)
+        self._touch_days(table, [moment for (moment,) in deleted], load_id)
+
+    def _touch_days(self, table: Table, gone: list[object], load_id: str) -> None:
+        """Let what remains of the days on which something is gone count as loaded anew.
+
+        Models build a business date again, as a whole, when a load brought a row of it. It has
+        hours of two dates in UTC.
+        """
+        if not gone or not table.cursor or not table.types(table.cursor) <= TIMESTAMPS:
+            return
+        dates = {moment.date() if isinstance(moment, datetime) else moment for moment in gone}
+        near = {day + timedelta(days=days) for day in dates for days in (-1, 0, 1)}
+        self._connection.execute(
+            f"update {raw.raw(table)} set _dlt_load_id = $load_id"
+            f" where list_contains($near, cast({raw.quoted(table.cursor)} as date))",
+            {"load_id": load_id, "near": sorted(near)},
+        )
 
     def _is_unchanged(self, table: Table) -> bool:
         """Whether a table to replace has in the warehouse exactly the rows of the source.
@@ -203,40 +360,45 @@ class _Load:
         It is left alone then: replaced, its rows would get a new load id, and everything that
         depends on them would be built again.
         """
-        if table.mode != "replace" or not _exists(self._connection, table.source, table.name):
+        if table.mode != "replace" or not raw.is_held(self._connection, table):
             return False
-        rows = pa.concat_tables(self._source.batches(table))
-        if rows.num_rows != _row_count(self._connection, table):
+        found = SetAside(table, self._set_aside[table.name].duplicated_keys)
+        rows = pa.concat_tables(
+            found.split(self._connection, batch) for batch in self._source.batches(table)
+        )
+        if rows.num_rows != raw.row_count(self._connection, table):
             return False
-        columns = ", ".join(f'"{column}"' for column in table.columns)
+        columns = ", ".join(raw.quoted(column) for column in table.columns)
         with self._connection.cursor() as cursor:
             cursor.register("source_rows", rows)
             (differing,) = cursor.execute(
                 f"select count(*) from (select {columns} from source_rows"
-                f" except all select {columns} from {_relation(table.source, table.name)})"
+                f" except all select {columns} from {raw.raw(table)})"
             ).fetchone()
-        return differing == 0
+        if differing:
+            return False
+        # What is in quarantine can have changed all the same.
+        found.is_read = True
+        self._set_aside[table.name] = found
+        return True
 
-    def _resource(self, table: Table) -> object:
-        is_new = self._full_refresh or not _exists(self._connection, table.source, table.name)
+    def _resource(self, item: _Counted) -> object:
+        table = item.table
+        is_new = self._full_refresh or not raw.is_held(self._connection, table)
         # With nothing to merge with, the rows go straight in, without a staging copy.
         mode = "append" if is_new and table.mode == "merge" else table.mode
         hints = {
             "name": table.name,
-            "columns": {
-                name: {"data_type": data_type, "timezone": False}
-                if data_type == "timestamp"
-                else {"data_type": data_type}
-                for name, data_type in table.columns.items()
-            },
+            "columns": {name: _hints(data_type) for name, data_type in item.types.items()},
             "primary_key": table.primary_key or None,
             "write_disposition": mode,
         }
+        changed = mode == "merge"
 
         if table.cursor is None:
 
             def rows() -> Iterator[object]:
-                yield from self._batches(table)
+                yield from self._batches(table, changed=changed)
 
             resource = dlt.resource(rows, **hints)
         else:
@@ -251,23 +413,64 @@ class _Load:
             )
 
             def new_rows(cursor=last_value) -> Iterator[object]:
-                yield from self._batches(table, cursor.last_value, after)
+                yield from self._batches(table, cursor.last_value, after, changed=changed)
 
             resource = dlt.resource(new_rows, **hints)
-
-        if mode == "merge":
-            resource.add_map(lambda batch: _changed_rows(self._connection, table, batch))
         return resource
 
-    def _batches(self, table: Table, start: object = None, after: bool = False) -> Iterator[object]:
+    def _days_read_whole(self, item: _Counted) -> object:
+        """Read days again on which the warehouse differs; `load` deletes them before."""
+        table = item.table
+
+        def rows() -> Iterator[object]:
+            yield from self._batches(table, days=self._days[table.name])
+
+        return dlt.resource(
+            rows,
+            # Another name than the table's: the cursor stays where it is.
+            name=f"{table.name}_days_read_whole",
+            table_name=table.name,
+            columns={name: _hints(data_type) for name, data_type in item.types.items()},
+            primary_key=table.primary_key or None,
+            write_disposition=table.mode,
+        )
+
+    def _batches(
+        self,
+        table: Table,
+        start: object = None,
+        after: bool = False,
+        *,
+        days: list[object] | None = None,
+        changed: bool = False,
+    ) -> Iterator[object]:
+        """Read rows, set aside what breaks a rule, and leave out what is held already."""
+        found = self._set_aside[table.name]
+        found.is_read, found.start, found.after, found.days = True, start, after, days
         # An empty batch counts: the models need the table even while the source has no row of it.
-        for batch in self._source.batches(table, start, after):
-            yield _with_required_key(batch, table)
+        for batch in self._source.batches(table, start, after, days):
+            rows = found.split(self._connection, self._live(table, batch))
+            if table.deletes == "keys" and not table.cursor:
+                self._present.setdefault(table.name, []).append(rows.select(table.primary_key))
+            if not changed:
+                yield _with_required_key(rows, table)
+            elif (new := _changed_rows(self._connection, table, rows)) is not None:
+                yield new
+
+    def _live(self, table: Table, batch: pa.Table) -> pa.Table:
+        """Leave out what is deleted softly, and note its keys."""
+        if not table.soft_delete:
+            return batch
+        flag = batch.column(table.soft_delete)
+        deleted = pc.fill_null(flag, False) if pa.types.is_boolean(flag.type) else flag.is_valid()
+        gone = batch.filter(deleted)
+        if gone.num_rows:
+            self._gone.setdefault(table.name, []).append(gone.select(table.primary_key))
+        return batch.filter(pc.invert(deleted))
 
     def _control_totals(self) -> object:
-        counted_at = datetime.now(UTC)
         return dlt.resource(
-            [row for item in self._counted for row in _control_rows(item, counted_at)],
+            [row for item in self._counted for row in _control_rows(item, self._counted_at)],
             name=CONTROL_TOTALS,
             write_disposition="append",
             columns={
@@ -285,58 +488,11 @@ def _say(step: str) -> None:
     print(step, file=sys.stderr, flush=True)
 
 
-def _undeclared_columns(table: Table, source: Sample) -> tuple[str, ...]:
-    """Hold the source's columns against the declaration; give those that it does not know."""
-    found = source.columns(table)
-    for name, data_type in table.columns.items():
-        if found.get(name) != data_type:
-            raise LoadError(
-                f"table {table.source}.{table.name}: column {name}: expected {data_type}, found"
-                f" {found.get(name, 'no such column')}; restore it at the source, or change"
-                " ingestion/tables.py and the models that read it"
-            )
-    return tuple(
-        name for name in found if name not in table.columns and name not in table.excluded_columns
-    )
-
-
-def _refuse_other_columns(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
-    """Refuse a declaration that has changed: the rows loaded before know nothing of it."""
-    if not _exists(connection, table.source, table.name):
-        return
-    held = column_types(connection.sql(f"from {_relation(table.source, table.name)} limit 0"))
-    for name in {**held, **table.columns}:
-        declared, found = table.columns.get(name), held.get(name)
-        if declared != found and not name.startswith("_dlt_"):
-            raise LoadError(
-                f"table {table.source}.{table.name}: column {name}: expected"
-                f" {declared or 'no such column'} in the warehouse, as ingestion/tables.py says,"
-                f" found {found or 'no such column'}; load the table whole with"
-                f" --table {table.name} --full-refresh"
-            )
-
-
-def _refuse_going_back(connection: duckdb.DuckDBPyConnection, item: _Counted) -> None:
-    """Refuse a source that has lost rows, or that ends before the warehouse does."""
-    table, totals = item.table, item.totals
-    held = _row_count(connection, table)
-    least = max(1, held * LEAST_SHARE_KEPT) if table.mode == "replace" else 1
-    if held and totals.row_count < least:
-        raise LoadError(
-            f"table {table.source}.{table.name}: expected about the {held} rows that the warehouse"
-            f" holds, found {totals.row_count} at the source; load with --full-refresh if that is"
-            " all there is"
-        )
-    if table.cursor and held:
-        (greatest,) = connection.execute(
-            f'select max("{table.cursor}") from {_relation(table.source, table.name)}'
-        ).fetchone()
-        if totals.cursor_max < greatest:
-            raise LoadError(
-                f"table {table.source}.{table.name}: expected {table.cursor} to reach at least"
-                f" {greatest}, which the warehouse holds, found {totals.cursor_max} at the"
-                " source; load with --full-refresh to go back to an earlier day"
-            )
+def _hints(data_type: str) -> dict[str, object]:
+    """Give dlt's hints for a column; precision and scale it takes from the rows."""
+    if data_type in TIMESTAMPS:
+        return {"data_type": "timestamp", "timezone": data_type != "timestamp"}
+    return {} if data_type == "decimal" else {"data_type": data_type}
 
 
 def _with_required_key(batch: pa.Table, table: Table) -> pa.Table:
@@ -355,14 +511,11 @@ def _changed_rows(
     A look-back reads rows again that did not change; merging them would give them a new load
     id, and everything that depends on them would be built again.
     """
-    same = " and ".join(
-        f'batch."{column}" is not distinct from held."{column}"' for column in table.columns
-    )
-    held = _relation(table.source, table.name)
+    same = raw.same(table, list(table.columns), "batch", "held")
     with connection.cursor() as cursor:
         cursor.register("batch", batch)
         changed = cursor.execute(
-            f"select batch.* from batch anti join {held} as held on {same}"
+            f"select batch.* from batch anti join {raw.raw(table)} as held on {same}"
         ).to_arrow_table()
     return _with_required_key(changed, table) if changed.num_rows else None
 
@@ -388,27 +541,6 @@ def _control_rows(item: _Counted, counted_at: datetime) -> Iterator[dict[str, ob
     if item.table.cursor:
         yield row("cursor_min", item.table.cursor, totals.cursor_min)
         yield row("cursor_max", item.table.cursor, totals.cursor_max)
-
-
-def _relation(source_name: str, name: str) -> str:
-    return f'"raw_{source_name}"."{name}"'
-
-
-def _exists(connection: duckdb.DuckDBPyConnection, source_name: str, name: str) -> bool:
-    (tables,) = connection.execute(
-        "select count(*) from information_schema.tables where table_schema = ? and table_name = ?",
-        [f"raw_{source_name}", name],
-    ).fetchone()
-    return tables > 0
-
-
-def _row_count(connection: duckdb.DuckDBPyConnection, table: Table) -> int:
-    if not _exists(connection, table.source, table.name):
-        return 0
-    (rows,) = connection.execute(
-        f"select count(*) from {_relation(table.source, table.name)}"
-    ).fetchone()
-    return rows
 
 
 @contextmanager

@@ -7,9 +7,8 @@ is not there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from importlib.resources import files
 from pathlib import Path
@@ -17,17 +16,14 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 import pyarrow as pa
-from dlt.common.libs.pyarrow import py_arrow_to_table_schema_columns
 
 from ingestion.errors import LoadError
-from ingestion.tables import Table
+from ingestion.source import BATCH_ROWS, ControlTotals, arrow_types, totals_of
+from ingestion.tables import TIMESTAMPS, Table
 
 # The feed's week 1 is the week that starts on this Monday (its only day with data is Sunday,
 # 2017-01-01).
 FIRST_WEEK_STARTS = date(2016, 12, 26)
-
-# One batch is a few tens of MB in memory; dlt writes it to Parquet as one row group.
-BATCH_ROWS = 500_000
 
 # What the company has on the day $today: sales and redemptions made by then, campaigns that
 # have started with their households and coupons, and the promotions of weeks that have begun.
@@ -40,34 +36,6 @@ AVAILABLE = {
     "coupons": "campaign_id in (select campaign_id from {campaign_descriptions})",
     "promotions": "week <= $week",
 }
-
-
-@dataclass(frozen=True)
-class ControlTotals:
-    """What the source counted of one table.
-
-    Attributes:
-        row_count: Rows of the table.
-        amount_sums: Column to the exact decimal sum of its values, as text.
-        cursor_min: Least value of the table's cursor; None without one or any row.
-        cursor_max: Greatest value, likewise.
-    """
-
-    row_count: int
-    amount_sums: dict[str, str | None]
-    cursor_min: object
-    cursor_max: object
-
-
-def column_types(relation: duckdb.DuckDBPyRelation) -> dict[str, str]:
-    """Name and dlt type of every column of a query; a time zone is part of the type."""
-    schema = relation.to_arrow_table().schema
-    types = {
-        name: column["data_type"]
-        for name, column in py_arrow_to_table_schema_columns(schema).items()
-    }
-    zoned = (field.name for field in schema if getattr(field.type, "tz", None))
-    return types | dict.fromkeys(zoned, "timestamp with time zone")
 
 
 class Sample:
@@ -102,58 +70,63 @@ class Sample:
         """
         # The whole file: which rows there are today cannot be asked before its columns are known.
         with self._readable(table):
-            return column_types(self._connection.sql(f"from {self._file(table.name)} limit 0"))
+            relation = self._connection.sql(f"from {self._file(table.name)} limit 0")
+            return arrow_types(relation.to_arrow_table().schema)
 
     def control_totals(self, table: Table) -> ControlTotals:
         """Count the table at the source.
 
         Raises:
-            LoadError: the file cannot be read, the declared primary key has nulls or
-                duplicates, or the cursor has nulls.
+            LoadError: the file cannot be read, or the cursor has nulls.
         """
         cursor = _quoted(table.cursor) if table.cursor else "null"
         sums = "".join(
             f", sum(cast({_quoted(amount)} as decimal(38, 6)))" for amount in table.amounts
         )
-        row_count, with_cursor, cursor_min, cursor_max, *amount_sums = self._fetch_one(
+        query = f"select count(*), count({cursor}), min({cursor}), max({cursor}){sums}"
+        result = self._query(table, f"{query} from {{table}} where {_is_live(table)}")
+        return totals_of(table, result.fetchone())
+
+    def duplicated_keys(self, table: Table) -> pa.Table | None:
+        """Give the declared primary keys that more than one row has; None where there is none."""
+        if not table.primary_key:
+            return None
+        key = ", ".join(_quoted(column) for column in table.primary_key)
+        known = " and ".join(f"{_quoted(column)} is not null" for column in table.primary_key)
+        keys = self._query(
             table,
-            f"select count(*), count({cursor}), min({cursor}), max({cursor}){sums} from {{table}}",
+            f"select {key} from {{table}} where {known} and {_is_live(table)}"
+            f" group by {key} having count(*) > 1",
+        ).to_arrow_table()
+        return keys if keys.num_rows else None
+
+    def day_totals(self, table: Table) -> pa.Table:
+        """Count the table by the day of its cursor, or by its value where it is no time."""
+        sums = "".join(
+            f", sum(cast({_quoted(amount)} as decimal(38, 6))) as {_quoted(amount)}"
+            for amount in table.amounts
         )
-        if table.cursor and with_cursor != row_count:
-            raise LoadError(
-                f"table {table.source}.{table.name}: cursor {table.cursor} expected not null, found"
-                f" {row_count - with_cursor} nulls in {row_count} rows, which no load would find;"
-                " mend them at the source, or declare another cursor in ingestion/tables.py"
-            )
-        if table.primary_key:
-            self._verify_key(table, row_count)
-        return ControlTotals(
-            row_count=row_count,
-            amount_sums={
-                amount: None if value is None else str(value)
-                for amount, value in zip(table.amounts, amount_sums, strict=True)
-            },
-            cursor_min=cursor_min,
-            cursor_max=cursor_max,
-        )
+        return self._query(
+            table,
+            f"select {_day(table)} as day, count(*) as row_count{sums} from {{table}}"
+            f" where {_is_live(table)} group by day",
+        ).to_arrow_table()
 
     def batches(
-        self, table: Table, start: object = None, after: bool = False
+        self,
+        table: Table,
+        start: object = None,
+        after: bool = False,
+        days: Sequence[object] | None = None,
     ) -> Iterator[pa.Table]:
-        """Yield the table's declared columns in Arrow tables of at most `BATCH_ROWS` rows.
-
-        Without any row, yields one empty table.
-
-        Args:
-            table: The table to read.
-            start: Least cursor value to read; None for all.
-            after: Leave `start` itself out.
-        """
+        """Yield the table's declared columns in Arrow tables of at most `BATCH_ROWS` rows."""
         columns = ", ".join(_quoted(column) for column in table.columns)
         query = f"select {columns} from {{table}}"
         if start is not None:
             query += f" where {_quoted(table.cursor)} {'>' if after else '>='} $start"
-        result = self._query(table, query, start=start)
+        if days is not None:
+            query += f" where list_contains($days, {_day(table)})"
+        result = self._query(table, query, start=start, days=days)
         with self._readable(table):
             reader = result.to_arrow_reader(BATCH_ROWS)
             batch = None
@@ -162,28 +135,11 @@ class Sample:
             if batch is None:
                 yield reader.schema.empty_table()
 
-    def _verify_key(self, table: Table, row_count: int) -> None:
-        key = ", ".join(_quoted(column) for column in table.primary_key)
-        null = " or ".join(f"{_quoted(column)} is null" for column in table.primary_key)
-        nulls, keys = self._fetch_one(
-            table,
-            f"select (select count(*) from {{table}} where {null}),"
-            f" (select count(*) from (select distinct {key} from {{table}}))",
-        )
-        if nulls or keys != row_count:
-            raise LoadError(
-                f"table {table.source}.{table.name}: primary key ({', '.join(table.primary_key)})"
-                f" expected unique and not null, found {row_count - keys} duplicate and {nulls}"
-                f" null keys in {row_count} rows; mend them at the source, or declare another"
-                " key in ingestion/tables.py"
-            )
-
-    def _fetch_one(self, table: Table, query: str) -> tuple:
-        return self._query(table, query).fetchone()
-
-    def _query(self, table: Table, query: str, start: object = None) -> duckdb.DuckDBPyConnection:
+    def _query(
+        self, table: Table, query: str, start: object = None, days: Sequence[object] | None = None
+    ) -> duckdb.DuckDBPyConnection:
         """Run a query in which `{table}` stands for the table as it is today."""
-        parameters = {**self._parameters, **({} if start is None else {"start": start})}
+        parameters = {**self._parameters, "start": start, "days": days}
         sql = query.format(table=self._relation(table.name))
         used = {name: value for name, value in parameters.items() if f"${name}" in sql}
         with self._readable(table):
@@ -218,6 +174,23 @@ class Sample:
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.parquet"
+
+
+def _is_live(table: Table) -> str:
+    """Say in SQL which rows are not deleted softly."""
+    if not table.soft_delete:
+        return "true"
+    column = _quoted(table.soft_delete)
+    return (
+        f"{column} is not true"
+        if table.types(table.soft_delete) == {"bool"}
+        else f"{column} is null"
+    )
+
+
+def _day(table: Table) -> str:
+    column = _quoted(table.cursor)
+    return f"cast({column} as date)" if table.types(table.cursor) <= TIMESTAMPS else column
 
 
 def _quoted(identifier: str) -> str:

@@ -2,7 +2,7 @@
 
 To load another table, add a `Table` here; `ingestion.load` turns every declaration into a dlt
 resource. Column types are dlt's (`bigint`, `text`, `double`, `decimal`, `bool`, `date`,
-`timestamp`); timestamps are taken without a time zone, as the source holds them.
+`timestamp`), and `timestamp with time zone`, since a timestamp is taken as the source holds it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,17 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
-NUMBERS = ("bigint", "double", "decimal")
+from dlt.common.normalizers.naming.direct import NamingConvention
+
+# Tables and columns keep the names that they have at the source ([schema] in .dlt/config.toml).
+NAMES = NamingConvention()
+
+NUMBERS = {"bigint", "double", "decimal"}
+TIMESTAMPS = {"timestamp", "timestamp with time zone"}
+TYPES = NUMBERS | TIMESTAMPS | {"text", "bool", "date"}
+
+# Money is a decimal in databases; files often hold whole cents in doubles. Raw keeps either.
+MONEY = ("decimal", "double")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,48 +32,91 @@ class Table:
     Attributes:
         source: System that the table belongs to; its rows land in the schema `raw_<source>`.
         name: Name of the table at the source and in the warehouse.
-        columns: Column name to dlt type, as the source must have them. A column that is
-            missing or of another type refuses the load; one that is not declared here is
-            reported and left out.
+        columns: Column name to dlt type, as the source must have them; a tuple where several
+            will do. A column that is missing or of another type refuses the load; one that is
+            not declared here is reported and left out.
         mode: `merge` replaces rows by primary key and adds new ones, `append` adds rows that
             lie after the cursor, `replace` takes the table over as a whole when a row of it
             has changed.
-        primary_key: Columns that identify a row; verified at the source before each load.
+        primary_key: Columns that identify a row.
         cursor: Column that grows with time. With it, a load reads only what lies after the
             greatest value loaded before. Never null.
         lookback: How far before that value a load reads again, for rows that arrive late.
             `merge` with a timestamp as cursor only.
+        deletes: How rows that are gone at the source go here, too. `keys`: the keys at the
+            source are compared with those held, which reads all of them at each load. A
+            column's name: rows in which it is true, or not null where it is a time, count as
+            deleted. None: they stay until they are found by a reconciliation, or the table is
+            replaced.
+        rules: What every row must meet, as a check constraint has it: what people read to a
+            condition in DuckDB's SQL. Rows that break one go to the quarantine, and so do rows
+            whose primary key is null or not unique.
+        quarantine_limit: Share of the rows read that may break a rule; more refuse the load.
+        smallest_share: A table to replace by less than this share of the rows held is taken
+            for a failed delivery and refused.
         amounts: Columns whose sums are control totals.
         excluded_columns: Columns that are at the source, known, and left there on purpose.
     """
 
     source: str
     name: str
-    columns: Mapping[str, str]
+    columns: Mapping[str, str | tuple[str, ...]]
     mode: Literal["merge", "append", "replace"]
     primary_key: tuple[str, ...] = ()
     cursor: str | None = None
     lookback: timedelta = timedelta(0)
+    deletes: str | None = None
+    rules: Mapping[str, str] = field(default_factory=dict)
+    quarantine_limit: float = 0.01
+    # A choice, not a measurement: campaigns and their coupons only ever grow in the sample.
+    smallest_share: float = 0.5
     amounts: tuple[str, ...] = ()
     excluded_columns: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
         """Refuse declarations that could not load what they say."""
-        named = {*self.primary_key, *self.amounts, *([self.cursor] if self.cursor else [])}
+        for name in (self.name, *self.columns):
+            if NAMES.normalize_identifier(name) != name:
+                raise ValueError(
+                    f"table {self.source}.{self.name}: name {name}: expected one that the warehouse"
+                    " can have as it is, found quotes or other signs that dlt would change; give"
+                    " the source a view with other names"
+                )
+        named = {*self.primary_key, *self.amounts}
+        named |= {name for name in (self.cursor, self.soft_delete) if name}
         if missing := named - set(self.columns):
             raise ValueError(f"{self.name}: {sorted(missing)} not among the declared columns")
+        for name in self.columns:
+            if unknown := self.types(name) - TYPES:
+                raise ValueError(
+                    f"{self.name}: {name}: {sorted(unknown)} not among {sorted(TYPES)}"
+                )
         if self.mode == "merge" and not self.primary_key:
             raise ValueError(f"{self.name}: mode merge needs a primary key")
+        if self.deletes and self.mode != "merge":
+            raise ValueError(f"{self.name}: deletes need mode merge")
+        if self.soft_delete and not self.types(self.soft_delete) <= TIMESTAMPS | {"bool"}:
+            raise ValueError(f"{self.name}: {self.soft_delete} is neither bool nor a time")
         if self.mode == "append" and not self.cursor:
             raise ValueError(f"{self.name}: mode append needs a cursor")
         if self.mode == "replace" and self.cursor:
             raise ValueError(f"{self.name}: mode replace takes no cursor, it reads the whole table")
         if self.lookback and not (
-            self.mode == "merge" and self.columns.get(self.cursor) == "timestamp"
+            self.mode == "merge" and self.cursor and self.types(self.cursor) <= TIMESTAMPS
         ):
             raise ValueError(f"{self.name}: a look-back needs mode merge and a timestamp as cursor")
-        if texts := [name for name in self.amounts if self.columns[name] not in NUMBERS]:
+        if texts := [name for name in self.amounts if not self.types(name) <= NUMBERS]:
             raise ValueError(f"{self.name}: amounts {texts} are no numbers")
+
+    @property
+    def soft_delete(self) -> str | None:
+        """The column that says which rows are deleted."""
+        return self.deletes if self.deletes != "keys" else None
+
+    def types(self, column: str) -> set[str]:
+        """Give the types that a column may have."""
+        declared = self.columns[column]
+        return {declared} if isinstance(declared, str) else set(declared)
 
 
 # The sample has no late rows (each load of it to a date holds every row up to that date), so
@@ -80,10 +133,10 @@ TABLES = (
             "basket_id": "bigint",
             "product_id": "bigint",
             "quantity": "bigint",
-            "sales_value": "double",
-            "retail_disc": "double",
-            "coupon_disc": "double",
-            "coupon_match_disc": "double",
+            "sales_value": MONEY,
+            "retail_disc": MONEY,
+            "coupon_disc": MONEY,
+            "coupon_match_disc": MONEY,
             "week": "bigint",
             "transaction_timestamp": "timestamp",
         },
@@ -91,6 +144,17 @@ TABLES = (
         primary_key=("basket_id", "product_id"),
         cursor="transaction_timestamp",
         lookback=LATE_ROWS,
+        rules={
+            "no amount is negative": (
+                "sales_value >= 0 and retail_disc >= 0 and coupon_disc >= 0"
+                " and coupon_match_disc >= 0"
+            ),
+            "the quantity is not negative": "quantity >= 0",
+            "it was sold in this century, and not after tomorrow": (
+                "transaction_timestamp >= timestamp '2000-01-01'"
+                " and transaction_timestamp < now() at time zone 'UTC' + interval 1 day"
+            ),
+        },
         amounts=("sales_value", "retail_disc", "coupon_disc", "coupon_match_disc"),
     ),
     Table(
@@ -107,6 +171,7 @@ TABLES = (
         },
         mode="merge",
         primary_key=("product_id",),
+        deletes="keys",
     ),
     Table(
         source="retail_db",
@@ -123,6 +188,7 @@ TABLES = (
         },
         mode="merge",
         primary_key=("household_id",),
+        deletes="keys",
     ),
     Table(
         source="retail_db",
@@ -130,6 +196,7 @@ TABLES = (
         columns={"campaign_id": "bigint", "household_id": "bigint"},
         mode="merge",
         primary_key=("campaign_id", "household_id"),
+        deletes="keys",
     ),
     Table(
         source="retail_db",
@@ -179,5 +246,53 @@ TABLES = (
         },
         mode="append",
         cursor="week",
+    ),
+    # A second system, to show how one is added (docs/your-own-source.md): loaded when
+    # [sources.online_shop] of dlt's configuration says where it is.
+    Table(
+        source="online_shop",
+        name="customers",
+        columns={"id": "bigint", "email": "text", "created_at": "text"},
+        mode="merge",
+        primary_key=("id",),
+        deletes="keys",
+    ),
+    Table(
+        source="online_shop",
+        name="items",
+        columns={"id": "bigint", "title": "text", "category": "text", "own_brand": "bool"},
+        mode="merge",
+        primary_key=("id",),
+        deletes="keys",
+    ),
+    # Orders are small and change their status at any time: they are read whole.
+    Table(
+        source="online_shop",
+        name="orders",
+        columns={"id": "bigint", "customer_id": "bigint", "placed_at": "text", "status": "text"},
+        mode="merge",
+        primary_key=("id",),
+        rules={
+            "the status is known": "status in ('paid', 'cancelled', 'refunded')",
+            "the time is one, in UTC": (
+                "placed_at like '%Z' and try_cast(placed_at as timestamptz) is not null"
+            ),
+        },
+    ),
+    Table(
+        source="online_shop",
+        name="order_items",
+        columns={
+            "order_id": "bigint",
+            "line_number": "bigint",
+            "item_id": "bigint",
+            "quantity": "bigint",
+            "list_price_cents": "bigint",
+            "discount_cents": "bigint",
+        },
+        mode="merge",
+        primary_key=("order_id", "line_number"),
+        rules={"the discount is within the price": "discount_cents between 0 and list_price_cents"},
+        amounts=("list_price_cents", "discount_cents"),
     ),
 )

@@ -9,11 +9,11 @@ from decimal import Decimal
 
 import duckdb
 import pytest
-from bench import BY_NAME, TIMEZONE, Bench, raw
+from bench import BY_NAME, TABLES, TIMEZONE, Bench, raw
 from company import at_midnight, business_week, sold_at
 
 from ingestion.sample import Sample
-from ingestion.tables import LATE_ROWS, TABLES
+from ingestion.tables import LATE_ROWS
 
 MERGED = [table.name for table in TABLES if table.mode == "merge"]
 REPLACED = [table.name for table in TABLES if table.mode == "replace"]

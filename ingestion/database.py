@@ -1,0 +1,447 @@
+"""Production databases: PostgreSQL, and MySQL or MariaDB, read with dlt's `sql_database`.
+
+All of a load is read in one transaction that sees the database as it was when the load began
+(repeatable read), so that what is written meanwhile is never half in it. The rows come as Arrow:
+from PostgreSQL by ADBC, which joins the same snapshot; from MySQL through SQLAlchemy.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+from adbc_driver_manager import Error as AdbcError
+from adbc_driver_postgresql import dbapi as adbc_postgresql
+from dlt.common.configuration.specs import ConnectionStringCredentials
+from dlt.extract.exceptions import ResourceExtractionError
+from dlt.sources.sql_database import sql_table
+from dlt.sources.sql_database.helpers import BaseTableLoader, TableLoader
+from dlt.sources.sql_database.schema_types import sqla_col_to_column_schema
+from sqlalchemy.dialects import mysql
+
+from ingestion.errors import LoadError
+from ingestion.source import BATCH_ROWS, ControlTotals, totals_of
+from ingestion.tables import TIMESTAMPS, Table
+
+# The driver that dlt's short names stand for.
+DRIVERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
+
+# A server that restarts or has no free connection is back soon; a wrong password is not.
+SECONDS_BETWEEN_TRIES = (1, 2, 4)
+
+CONNECT_ARGUMENTS = {
+    "postgresql": {
+        "connect_timeout": 10,
+        "application_name": "tally",
+        "options": "-c timezone=UTC -c datestyle=ISO -c client_encoding=UTF8",
+    },
+    "mysql": {
+        "connect_timeout": 10,
+        "charset": "utf8mb4",
+        # Zero dates and other values that MySQL lets in are errors here and no nulls.
+        "init_command": "set time_zone = '+00:00'",
+    },
+}
+
+BEGIN = {
+    "postgresql": ["set transaction isolation level repeatable read, read only"],
+    "mysql": [
+        "set session transaction isolation level repeatable read",
+        "start transaction with consistent snapshot, read only",
+    ],
+}
+
+# What a server says when it would say otherwise a little later.
+PASSING = (
+    "connection refused",
+    "can't connect",
+    "connection timed out",
+    "timeout expired",
+    "the database system is starting up",
+    "the database system is shutting down",
+    "too many connections",
+    "too many clients",
+    "server closed the connection",
+    "lost connection",
+)
+
+# What to do, by what the server says.
+REMEDIES = {
+    "password authentication failed": "correct user and password in .dlt/secrets.toml",
+    "access denied": "correct user and password in .dlt/secrets.toml, or grant what is missing",
+    "permission denied": "grant it (`grant select on TABLE to USER`)",
+    "command denied": "grant it (`grant select on TABLE to 'USER'`)",
+    "does not exist": "correct the name in .dlt/secrets.toml, or create it",
+    "unknown database": "correct the name in .dlt/secrets.toml, or create it",
+}
+
+
+class _AdbcTableLoader(BaseTableLoader):
+    """Reads PostgreSQL by ADBC, on the connection that it is given."""
+
+    def load_rows(self, backend_kwargs: dict[str, Any] | None = None) -> Iterator[pa.Table]:
+        with backend_kwargs["connection"].cursor() as cursor:
+            cursor.execute(self.compile_query(self.make_query()))
+            for batch in cursor.fetch_record_batch():
+                yield pa.Table.from_batches([batch])
+
+
+class _SnapshotTableLoader(TableLoader):
+    """Reads through SQLAlchemy on the connection that it is given, not on one of its own."""
+
+    def _load_rows(self, query: Any, backend_kwargs: dict[str, Any]) -> Iterator[pa.Table]:
+        connection = backend_kwargs.pop("connection")
+        result = connection.execution_options(yield_per=self.chunk_size).execute(query)
+        try:
+            yield from self._convert_result(result, backend_kwargs)
+        finally:
+            result.close()
+
+
+class Database:
+    """A database at the moment in which it was opened.
+
+    Args:
+        name: Name of the source, for messages.
+        credentials: Where it is and who reads it: a user that may read and nothing else.
+        schema: Schema of the tables; None for the user's own (PostgreSQL: the search path's).
+
+    Raises:
+        LoadError: it cannot be reached or does not let the user in.
+    """
+
+    def __init__(
+        self, name: str, credentials: ConnectionStringCredentials, schema: str | None = None
+    ):
+        """Connect, and begin the transaction that everything is read in."""
+        self._name = name
+        self._schema = schema
+        url = sa.make_url(credentials.to_native_representation())
+        self._url = url.set(drivername=DRIVERS.get(url.drivername, url.drivername))
+        self._kind = self._url.get_backend_name()
+        if self._kind not in BEGIN:
+            raise LoadError(
+                f"source {name}: credentials: expected drivername postgresql or mysql, found"
+                f" {url.drivername}; correct .dlt/secrets.toml"
+            )
+        self._engine = sa.create_engine(
+            self._url, connect_args=CONNECT_ARGUMENTS[self._kind], hide_parameters=True
+        )
+        self._tables: dict[str, sa.Table] = {}
+        self._snapshot = self._patiently(self._engine.connect)
+        self._adbc: Any = None
+        try:
+            with self._readable():
+                for statement in BEGIN[self._kind]:
+                    self._snapshot.exec_driver_sql(statement)
+                if self._kind == "postgresql":
+                    self._adbc = self._join_snapshot()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the transaction and the connections."""
+        # A server that is gone has ended them itself.
+        if self._adbc:
+            with suppress(AdbcError):
+                self._adbc.close()
+        with suppress(sa.exc.DBAPIError):
+            self._snapshot.close()
+        self._engine.dispose()
+
+    def columns(self, table: Table) -> dict[str, str]:
+        """Name and dlt type of every column that the source has."""
+        reflected = self._reflected(table)
+        return {
+            column.name: _data_type(column) or str(column.type).lower()
+            for column in reflected.columns
+        }
+
+    def control_totals(self, table: Table) -> ControlTotals:
+        """Count the table at the source."""
+        reflected = self._reflected(table)
+        cursor = reflected.columns[table.cursor] if table.cursor else sa.null()
+        counted = self._fetch(
+            sa.select(
+                sa.func.count(),
+                sa.func.count(cursor),
+                sa.func.min(cursor),
+                sa.func.max(cursor),
+                *self._sums(table),
+            )
+            .select_from(reflected)
+            .where(self._is_live(table)),
+            table,
+        )
+        return totals_of(table, tuple(counted[0]))
+
+    def duplicated_keys(self, table: Table) -> pa.Table | None:
+        """Give the declared primary keys that more than one row has; None where there is none."""
+        if not table.primary_key or self._keeps_key(table):
+            return None
+        key = [self._reflected(table).columns[name] for name in table.primary_key]
+        query = (
+            sa.select(*key)
+            .where(self._is_live(table), *(column.is_not(None) for column in key))
+            .group_by(*key)
+            .having(sa.func.count() > 1)
+        )
+        rows = self._fetch(query, table)
+        if not rows:
+            return None
+        schema = self._schema_of(table)
+        return pa.table(
+            {
+                name: pa.array([row[place] for row in rows], schema.field(name).type)
+                for place, name in enumerate(table.primary_key)
+            }
+        )
+
+    def day_totals(self, table: Table) -> pa.Table:
+        """Count the table by the day of its cursor, or by its value where it is no time."""
+        day = self._day(table)
+        rows = self._fetch(
+            sa.select(day, sa.func.count(), *self._sums(table))
+            .select_from(self._reflected(table))
+            .where(self._is_live(table))
+            .group_by(day),
+            table,
+        )
+        types = [
+            ("day", pa.date32() if table.types(table.cursor) <= TIMESTAMPS else pa.int64()),
+            ("row_count", pa.int64()),
+            *((amount, pa.decimal128(38, 6)) for amount in table.amounts),
+        ]
+        return pa.table(
+            [
+                pa.array([row[place] for row in rows], data_type)
+                for place, (_, data_type) in enumerate(types)
+            ],
+            schema=pa.schema(types),
+        )
+
+    def batches(
+        self,
+        table: Table,
+        start: object = None,
+        after: bool = False,
+        days: Sequence[object] | None = None,
+    ) -> Iterator[pa.Table]:
+        """Yield the table's declared columns in Arrow tables of some `BATCH_ROWS` rows."""
+
+        def wanted(query: sa.Select, reflected: sa.Table) -> sa.Select:
+            if self._adbc:
+                # ADBC writes decimals as text itself, and is slower at it than the server.
+                query = query.with_only_columns(
+                    *(
+                        sa.cast(column, sa.Text).label(column.name)
+                        if _data_type(column) == "decimal"
+                        else column
+                        for column in reflected.columns
+                    )
+                )
+            if days is not None:
+                return query.where(self._day(table, reflected).in_(days))
+            if start is None:
+                return query
+            # Not a subclass of datetime, such as dlt's: PyMySQL takes the type at its word.
+            value = (
+                datetime.fromisoformat(start.isoformat()) if isinstance(start, datetime) else start
+            )
+            column = reflected.columns[table.cursor]
+            return query.where(column > value if after else column >= value)
+
+        rows = sql_table(
+            credentials=self._engine,
+            table=table.name,
+            schema=self._schema,
+            # Its own copy: dlt takes the columns out that are not declared.
+            metadata=self._reflected(table).to_metadata(sa.MetaData(self._schema)).metadata,
+            chunk_size=BATCH_ROWS if self._adbc else BATCH_ROWS // 10,
+            backend="pyarrow",
+            reflection_level="full_with_precision",
+            included_columns=list(table.columns),
+            type_adapter_callback=_adapted,
+            query_adapter_callback=wanted,
+            table_loader_class=_AdbcTableLoader if self._adbc else _SnapshotTableLoader,
+            backend_kwargs={"connection": self._adbc or self._snapshot, "tz": "UTC"},
+        )
+        schema = self._schema_of(table)
+        is_empty = True
+        with self._readable(table):
+            for batch in rows:
+                # dlt sends the columns ahead as an empty list.
+                if isinstance(batch, pa.Table):
+                    is_empty = False
+                    yield self._cast(batch, schema, table)
+        if is_empty:
+            yield schema.empty_table()
+
+    def _join_snapshot(self) -> Any:
+        """Open an ADBC connection that sees what the transaction sees."""
+        snapshot = self._snapshot.exec_driver_sql("select pg_export_snapshot()").scalar_one()
+        url = self._url.set(drivername="postgresql").update_query_dict({"connect_timeout": "10"})
+        connection = adbc_postgresql.connect(url.render_as_string(hide_password=False))
+        with connection.cursor() as cursor:
+            cursor.execute("set transaction isolation level repeatable read, read only")
+            cursor.execute(f"set transaction snapshot '{snapshot}'")
+            cursor.execute("set local timezone = 'UTC'")
+        return connection
+
+    def _reflected(self, table: Table) -> sa.Table:
+        if table.name not in self._tables:
+            try:
+                with self._readable(table):
+                    self._tables[table.name] = sa.Table(
+                        table.name,
+                        sa.MetaData(self._schema),
+                        autoload_with=self._engine,
+                        resolve_fks=False,
+                    )
+                    for column in self._tables[table.name].columns:
+                        if isinstance(column.type, sa.Float | sa.Double):
+                            # By way of decimals, as MySQL's come, digits would be lost.
+                            column.type.asdecimal = False
+            except sa.exc.NoSuchTableError as error:
+                raise LoadError(
+                    f"table {table.source}.{table.name}: expected it at the source, found no such"
+                    f" table in {self._where()}; restore it, grant it to"
+                    f" {self._url.username}, or change ingestion/tables.py"
+                ) from error
+        return self._tables[table.name]
+
+    def _schema_of(self, table: Table) -> pa.Schema:
+        """Give the Arrow types of the declared columns."""
+        columns = self._reflected(table).columns
+        return pa.schema([(name, _arrow_type(columns[name])) for name in table.columns])
+
+    def _keeps_key(self, table: Table) -> bool:
+        """Whether the database itself sees to it that the declared key is one."""
+        key = {column.name for column in self._reflected(table).primary_key}
+        return key == set(table.primary_key)
+
+    def _sums(self, table: Table) -> list[sa.ColumnElement]:
+        columns, exact = self._reflected(table).columns, sa.Numeric(38, 6)
+        return [sa.func.sum(sa.cast(columns[amount], exact)) for amount in table.amounts]
+
+    def _is_live(self, table: Table) -> sa.ColumnElement:
+        """Say which rows are not deleted softly."""
+        if not table.soft_delete:
+            return sa.true()
+        column = self._reflected(table).columns[table.soft_delete]
+        if table.types(table.soft_delete) == {"bool"}:
+            return column.is_not(sa.true())
+        return column.is_(None)
+
+    def _day(self, table: Table, reflected: sa.Table | None = None) -> sa.ColumnElement:
+        columns = (self._reflected(table) if reflected is None else reflected).columns
+        column = columns[table.cursor]
+        return sa.cast(column, sa.Date) if table.types(table.cursor) <= TIMESTAMPS else column
+
+    def _fetch(self, query: sa.Select, table: Table) -> Sequence[sa.Row]:
+        with self._readable(table):
+            return self._snapshot.execute(query).all()
+
+    def _cast(self, batch: pa.Table, schema: pa.Schema, table: Table) -> pa.Table:
+        """Bring a batch into the declared columns' types, or refuse a value that has no place."""
+        columns = []
+        for field in schema:
+            column = batch.column(field.name)
+            try:
+                columns.append(pc.cast(column, field.type))
+            except pa.ArrowInvalid as error:
+                raise LoadError(
+                    f"table {table.source}.{table.name}: column {field.name}: expected values of"
+                    f" type {field.type}, found: {str(error).splitlines()[0]}; mend them at the"
+                    " source"
+                ) from error
+        return pa.Table.from_arrays(columns, schema=schema)
+
+    def _patiently(self, connect: Callable[[], sa.Connection]) -> sa.Connection:
+        """Connect; try again for a few seconds where that can help."""
+        for seconds in SECONDS_BETWEEN_TRIES:
+            try:
+                return connect()
+            except sa.exc.OperationalError as error:
+                if not any(text in _reason(error).lower() for text in PASSING):
+                    break
+            time.sleep(seconds)
+        with self._readable():
+            return connect()
+
+    @contextmanager
+    def _readable(self, table: Table | None = None) -> Iterator[None]:
+        what = f"table {table.source}.{table.name}" if table else f"source {self._name}"
+        try:
+            yield
+        except (sa.exc.DBAPIError, AdbcError, ResourceExtractionError) as error:
+            reason = _reason(_cause(error))
+            remedy = next(
+                (remedy for text, remedy in REMEDIES.items() if text in reason.lower()),
+                "see to it that the server runs and is reached",
+            )
+            raise LoadError(
+                f"{what}: expected to read {self._where()} as {self._url.username}, found:"
+                f" {reason}; nothing was loaded: {remedy}, and load again"
+            ) from error
+
+    def _where(self) -> str:
+        return f"{self._kind} {self._url.host}:{self._url.port}/{self._url.database}"
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Give what the database said, which dlt wraps in errors of its own."""
+    while not isinstance(error, (sa.exc.DBAPIError, AdbcError)) and error.__cause__:
+        error = error.__cause__
+    return error
+
+
+def _reason(error: BaseException) -> str:
+    """Give what the server said, in one line."""
+    cause = getattr(error, "orig", None) or error
+    if isinstance(cause.args, tuple) and len(cause.args) == 2:
+        # PyMySQL: number and text.
+        return " ".join(str(cause.args[1]).split())
+    return " ".join(str(cause).split())[:300]
+
+
+def _adapted(data_type: sa.types.TypeEngine) -> sa.types.TypeEngine:
+    """Give the SQLAlchemy type that tells dlt what a column holds."""
+    if isinstance(data_type, sa.Float | sa.Double):
+        # dlt takes them for numbers as SQLAlchemy 2.0 did.
+        return sa.Numeric(asdecimal=False)
+    if isinstance(data_type, mysql.TINYINT) and data_type.display_width == 1:
+        return sa.Boolean()
+    if isinstance(data_type, mysql.TIMESTAMP):
+        # Held in UTC and read in the session's time zone, which is UTC.
+        return sa.DateTime(timezone=True)
+    return data_type
+
+
+def _data_type(column: sa.Column) -> str | None:
+    """Give dlt's type of a column, None where it has none; a time zone is part of the type."""
+    schema = sqla_col_to_column_schema(column, "full", _adapted)
+    if schema.get("timezone"):
+        return "timestamp with time zone"
+    return schema.get("data_type")
+
+
+def _arrow_type(column: sa.Column) -> pa.DataType:
+    schema = sqla_col_to_column_schema(column, "full_with_precision", _adapted)
+    if schema["data_type"] == "decimal":
+        return pa.decimal128(schema.get("precision", 38), schema.get("scale", 9))
+    return {
+        "bigint": pa.int64(),
+        "text": pa.string(),
+        "double": pa.float64(),
+        "bool": pa.bool_(),
+        "date": pa.date32(),
+        "timestamp": pa.timestamp("us", "UTC" if schema.get("timezone") else None),
+    }[schema["data_type"]]

@@ -1,0 +1,109 @@
+"""Holds the warehouse against what the source counted, and finds the days that differ.
+
+A load reads what lies after a cursor, less a look-back. What changes before that is seen here:
+rows and amounts of the whole table are compared with the source's, always, and day by day where
+they differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+import duckdb
+
+from ingestion import quarantine, raw
+from ingestion.source import ControlTotals, Source
+from ingestion.tables import TIMESTAMPS, Table
+
+# Days that are named; all of them are counted.
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Day:
+    """A day on which source and warehouse differ.
+
+    Attributes:
+        day: The cursor's date (UTC), or its value where it is no time.
+        at_source: Rows that the source has.
+        held: Rows that the warehouse holds, those in quarantine included.
+    """
+
+    day: object
+    at_source: int
+    held: int
+
+    def __str__(self) -> str:
+        """Say it to a person."""
+        if self.at_source == self.held:
+            return f"{self.day} ({self.held:,} rows, other amounts)"
+        return f"{self.day} ({self.at_source:,} rows at the source, {self.held:,} here)"
+
+
+def agrees(connection: duckdb.DuckDBPyConnection, table: Table, totals: ControlTotals) -> bool:
+    """Whether the warehouse, quarantine included, holds the rows and amounts of the source."""
+    sums = "".join(f", {_sum(amount)}" for amount in table.amounts)
+    row_count, *amount_sums = connection.execute(
+        f"select count(*){sums} from {raw.raw(table)}"
+    ).fetchone()
+    set_aside = quarantine.held(connection, table)
+    return row_count + set_aside.row_count == totals.row_count and all(
+        held + set_aside.amount_sums[amount] == Decimal(totals.amount_sums[amount] or 0)
+        for amount, held in zip(table.amounts, amount_sums, strict=True)
+    )
+
+
+def differing_days(
+    connection: duckdb.DuckDBPyConnection, table: Table, source: Source
+) -> list[Day]:
+    """Give the days on which rows or amounts differ, the earliest first."""
+    day = raw.quoted(table.cursor)
+    if table.types(table.cursor) <= TIMESTAMPS:
+        day = f"cast({day} as date)"
+    columns = "".join(f", {raw.quoted(amount)}" for amount in table.amounts)
+    rows = f"select {day} as day{columns} from {raw.raw(table)}"
+    if raw.exists(connection, table.source, quarantine.QUARANTINE):
+        amounts = "".join(f", {quarantine.amount_of(amount)}" for amount in table.amounts)
+        rows += (
+            f" union all select {quarantine.day_of(table)}{amounts}"
+            f" from {raw.relation(table.source, quarantine.QUARANTINE)}"
+            f" where table_name = '{table.name}'"
+        )
+    sums = "".join(f", {_sum(amount)} as {raw.quoted(amount)}" for amount in table.amounts)
+    same = " and ".join(
+        ["true"]
+        + [
+            f"coalesce(at_source.{raw.quoted(amount)}, 0) = coalesce(held.{raw.quoted(amount)}, 0)"
+            for amount in table.amounts
+        ]
+    )
+    connection.register("at_source", source.day_totals(table))
+    try:
+        found = connection.execute(
+            f"with held as (select day, count(*) as row_count{sums} from ({rows}) group by day)"
+            " select coalesce(at_source.day, held.day), coalesce(at_source.row_count, 0),"
+            " coalesce(held.row_count, 0)"
+            " from at_source full join held on at_source.day = held.day"
+            f" where at_source.row_count is distinct from held.row_count or not ({same})"
+            " order by 1"
+        ).fetchall()
+    finally:
+        connection.unregister("at_source")
+    return [Day(*row) for row in found]
+
+
+def told(table: Table, days: Sequence[Day]) -> str:
+    """Say in one line what differs and what to do."""
+    named = ", ".join(map(str, days[:SHOWN])) + (
+        f" and {len(days) - SHOWN} more" if len(days) > SHOWN else ""
+    )
+    return (
+        f"table {table.source}.{table.name}: expected the warehouse to hold what the source"
+        f" counted, found other rows on {named}; load them with --reconcile"
+    )
+
+
+def _sum(amount: str) -> str:
+    return f"coalesce(sum(cast({raw.quoted(amount)} as decimal(38, 6))), 0)"

@@ -1,0 +1,66 @@
+"""What a load is refused for before anything of it is read."""
+
+from __future__ import annotations
+
+import duckdb
+
+from ingestion import raw
+from ingestion.errors import LoadError
+from ingestion.source import ControlTotals
+from ingestion.tables import Table
+
+
+def declared_types(table: Table, found: dict[str, str]) -> dict[str, str]:
+    """Give the source's types of the declared columns, which must be what is declared."""
+    for name in table.columns:
+        if found.get(name) not in (expected := table.types(name)):
+            raise LoadError(
+                f"table {table.source}.{table.name}: column {name}: expected"
+                f" {' or '.join(sorted(expected))}, found {found.get(name, 'no such column')};"
+                " restore it at the source, or change ingestion/tables.py and the models that"
+                " read it"
+            )
+    return {name: found[name] for name in table.columns}
+
+
+def refuse_other_columns(
+    connection: duckdb.DuckDBPyConnection, table: Table, types: dict[str, str]
+) -> None:
+    """Refuse columns other than those loaded before: the rows there know nothing of them."""
+    if not raw.is_held(connection, table):
+        return
+    held = raw.types(connection, table)
+    for name in {**held, **types}:
+        expected, found = types.get(name), held.get(name)
+        if expected != found and not name.startswith("_dlt_"):
+            raise LoadError(
+                f"table {table.source}.{table.name}: column {name}: expected"
+                f" {expected or 'no such column'} in the warehouse, as ingestion/tables.py and the"
+                f" source say, found {found or 'no such column'}; load the table whole with"
+                f" --table {table.name} --full-refresh"
+            )
+
+
+def refuse_going_back(
+    connection: duckdb.DuckDBPyConnection, table: Table, totals: ControlTotals
+) -> None:
+    """Refuse a source that has lost rows, or that ends before the warehouse does."""
+    held = raw.row_count(connection, table)
+    is_taken_whole = table.mode == "replace" or table.deletes == "keys"
+    least = max(1, held * table.smallest_share) if is_taken_whole else 1
+    if held and totals.row_count < least:
+        raise LoadError(
+            f"table {table.source}.{table.name}: expected about the {held} rows that the warehouse"
+            f" holds, found {totals.row_count} at the source; load with --full-refresh if that is"
+            " all there is"
+        )
+    if table.cursor and held:
+        (greatest,) = connection.execute(
+            f"select max({raw.quoted(table.cursor)}) from {raw.raw(table)}"
+        ).fetchone()
+        if totals.cursor_max < greatest:
+            raise LoadError(
+                f"table {table.source}.{table.name}: expected {table.cursor} to reach at least"
+                f" {greatest}, which the warehouse holds, found {totals.cursor_max} at the"
+                " source; load with --full-refresh to go back to an earlier day"
+            )

@@ -1,0 +1,265 @@
+"""Updates, deletes and late rows at the source: merged, deleted, or named until they are loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from bench import BY_NAME, Bench
+
+from ingestion.tables import Table
+
+LINES = [BY_NAME["transactions"]]
+
+
+def dated(bench: Bench, day: date) -> list[dict[str, object]]:
+    """The lines of a date in UTC."""
+    return [
+        line
+        for line in bench.company["transactions"]
+        if line["transaction_timestamp"].date() == day
+    ]
+
+
+def early_day(bench: Bench) -> date:
+    """A date with several lines, long before the look-back."""
+    counts: dict[date, int] = {}
+    for line in bench.company["transactions"]:
+        day = line["transaction_timestamp"].date()
+        counts[day] = counts.get(day, 0) + 1
+    return next(day for day in sorted(counts) if counts[day] >= 4 and day > date(2017, 2, 1))
+
+
+def told(bench: Bench, tables: Sequence[Table] = LINES, **options: bool) -> list[tuple]:
+    """Load, and give the days that differ after it."""
+    differing = bench.load(tables=tables, **options)["transactions"].differing
+    return [(day.day, day.at_source, day.held) for day in differing]
+
+
+# What is missed is named
+
+
+def test_late_and_changed_and_lost_rows_are_named_by_day_until_they_are_reconciled(loaded: Bench):
+    day = early_day(loaded)
+    lines = dated(loaded, day)
+    late = lines[0] | {"basket_id": 777_777}
+    loaded.company["transactions"].append(late)
+    changed = dated(loaded, day + timedelta(days=30))[0]
+    changed["sales_value"] += 0.01
+    lost = dated(loaded, day + timedelta(days=60))[0]
+    loaded.company["transactions"].remove(lost)
+    loaded.write_source()
+
+    rows = [len(dated(loaded, day + timedelta(days=days))) for days in (0, 30, 60)]
+    expected = [
+        (day, rows[0], rows[0] - 1),
+        (day + timedelta(days=30), rows[1], rows[1]),
+        (day + timedelta(days=60), rows[2], rows[2] + 1),
+    ]
+    assert told(loaded) == expected
+    assert told(loaded) == expected
+
+    assert told(loaded, reconcile=True) == []
+    assert loaded.rows("transactions") == loaded.source_rows("transactions")
+    assert told(loaded) == []
+
+
+def test_command_names_the_days_and_exits_with_1_until_they_are_reconciled(loaded: Bench):
+    day = early_day(loaded)
+    loaded.company["transactions"].append(dated(loaded, day)[0] | {"basket_id": 777_777})
+    loaded.company["products"][0]["brand"] = "changed"
+    loaded.write_source()
+    run = loaded.command()
+    assert run.returncode == 1
+    (line,) = [line for line in run.stderr.splitlines() if line.startswith("error: ")]
+    rows = len(dated(loaded, day))
+    assert "retail_db.transactions" in line
+    assert f"{day} ({rows} rows at the source, {rows - 1} here)" in line
+    assert "--reconcile" in line
+    # Everything else is loaded.
+    assert loaded.rows("products") == loaded.source_rows("products")
+
+    run = loaded.command("--reconcile")
+    assert run.returncode == 0, run.stderr
+    assert loaded.rows("transactions") == loaded.source_rows("transactions")
+    assert loaded.command().returncode == 0
+
+
+def test_reconciled_days_count_as_loaded_anew_and_others_keep_their_load(loaded: Bench):
+    before = loaded.load_ids("transactions")
+    day = early_day(loaded)
+    loaded.company["transactions"].append(dated(loaded, day)[0] | {"basket_id": 777_777})
+    loaded.write_source()
+    told(loaded, reconcile=True)
+    place = list(BY_NAME["transactions"].columns).index("transaction_timestamp")
+    near = {day + timedelta(days=days) for days in (-1, 0, 1)}
+    for row, load_id in loaded.load_ids("transactions").items():
+        # A business date has hours of two dates in UTC.
+        assert (load_id != before.get(row)) == (row[place].date() in near), row
+
+
+def test_new_rows_are_found_after_a_reconciliation(loaded: Bench):
+    day = early_day(loaded)
+    loaded.company["transactions"].append(dated(loaded, day)[0] | {"basket_id": 777_777})
+    loaded.write_source()
+    told(loaded, reconcile=True)
+    last = max(line["transaction_timestamp"] for line in loaded.company["transactions"])
+    loaded.company["transactions"].append(
+        loaded.company["transactions"][0]
+        | {"basket_id": 888_888, "transaction_timestamp": last + timedelta(hours=1)}
+    )
+    loaded.write_source()
+    assert told(loaded) == []
+    assert loaded.rows("transactions") == loaded.source_rows("transactions")
+
+
+def test_late_promotions_are_named_by_week_and_reconciled(loaded: Bench):
+    tables = [BY_NAME["promotions"]]
+    late = loaded.company["promotions"][0] | {"product_id": 4_711}
+    loaded.company["promotions"].append(late)
+    loaded.write_source()
+    (week,) = loaded.load(tables=tables)["promotions"].differing
+    assert (week.day, week.at_source - week.held) == (late["week"], 1)
+    before = loaded.load_ids("promotions")
+    assert loaded.load(tables=tables, reconcile=True)["promotions"].differing == ()
+    assert loaded.rows("promotions") == loaded.source_rows("promotions")
+    place = list(BY_NAME["promotions"].columns).index("week")
+    after = loaded.load_ids("promotions")
+    assert {row[place] for row, load_id in after.items() if before.get(row) != load_id} == {
+        late["week"]
+    }
+
+
+def test_reconciliation_without_differences_writes_nothing(loaded: Bench):
+    outcome = loaded.load(reconcile=True)
+    assert {item.written for item in outcome.values()} == {0}
+
+
+def test_a_bad_row_of_a_day_is_reconciled_once(loaded: Bench):
+    table = replace(BY_NAME["transactions"], quarantine_limit=0.9)
+    day = early_day(loaded)
+    dated(loaded, day)[0]["quantity"] = -1
+    dated(loaded, day)[1]["sales_value"] += 1
+    loaded.write_source()
+    outcome = loaded.load(tables=[table], reconcile=True)["transactions"]
+    assert (outcome.quarantined, outcome.differing) == (1, ())
+    assert outcome.in_warehouse + 1 == outcome.at_source
+    again = loaded.load(tables=[table], reconcile=True)["transactions"]
+    assert (again.quarantined, again.differing, again.written) == (1, (), 0)
+
+
+# Deletes
+
+
+@pytest.mark.parametrize("name", ["products", "demographics", "campaigns"])
+def test_rows_whose_key_is_gone_at_the_source_are_deleted(loaded: Bench, name: str):
+    before = loaded.load_ids(name)
+    gone = loaded.company[name].pop(3)
+    loaded.write_source()
+    outcome = loaded.load()[name]
+    assert (outcome.deleted, outcome.written) == (1, 0)
+    assert outcome.in_warehouse == outcome.at_source
+    assert loaded.rows(name) == loaded.source_rows(name)
+    after = loaded.load_ids(name)
+    assert set(before.items()) - set(after.items()) == {
+        (tuple(gone.values()), before[tuple(gone.values())])
+    }
+
+
+def test_keys_are_compared_for_a_table_with_a_cursor_too(loaded: Bench):
+    table = replace(BY_NAME["transactions"], deletes="keys")
+    day = early_day(loaded)
+    before = loaded.load_ids("transactions")
+    gone = dated(loaded, day)[0]
+    loaded.company["transactions"].remove(gone)
+    loaded.write_source()
+    outcome = loaded.load(tables=[table])["transactions"]
+    assert (outcome.deleted, outcome.differing) == (1, ())
+    assert loaded.rows("transactions") == loaded.source_rows("transactions")
+    place = list(BY_NAME["transactions"].columns).index("transaction_timestamp")
+    near = {day + timedelta(days=days) for days in (-1, 0, 1)}
+    for row, load_id in loaded.load_ids("transactions").items():
+        assert (load_id != before[row]) == (row[place].date() in near), row
+
+
+def write_with(bench: Bench, column: str, data_type: pa.DataType, values: list[object]) -> None:
+    """Write the survey's answers with one more column."""
+    bench.write_source()
+    table = pq.read_table(bench.file("demographics"))
+    pq.write_table(
+        table.append_column(column, pa.array(values, data_type)), bench.file("demographics")
+    )
+
+
+@pytest.mark.parametrize(
+    "column, declared, data_type, deleted, live",
+    [
+        ("is_deleted", "bool", pa.bool_(), True, False),
+        ("is_deleted", "bool", pa.bool_(), True, None),
+        ("deleted_at", "timestamp", pa.timestamp("us"), datetime(2017, 5, 1), None),
+    ],
+)
+def test_soft_deletes_are_deleted_here(
+    bench: Bench, column: str, declared: str, data_type: pa.DataType, deleted: object, live: object
+):
+    survey = BY_NAME["demographics"]
+    table = replace(survey, columns={**survey.columns, column: declared}, deletes=column)
+    answers = bench.company["demographics"]
+    households = [answer["household_id"] for answer in answers]
+
+    def held() -> set[int]:
+        found = bench.query("select household_id from raw_retail_db.demographics")
+        assert len(found) == len(set(found))
+        return {household for (household,) in found}
+
+    flags = [live] * len(answers)
+    # Deleted before the first load.
+    flags[0] = deleted
+    write_with(bench, column, data_type, flags)
+    outcome = bench.load(tables=[table])["demographics"]
+    assert held() == set(households[1:])
+    assert outcome.at_source == outcome.in_warehouse == len(answers) - 1
+    # Deleted later.
+    flags[1] = deleted
+    write_with(bench, column, data_type, flags)
+    outcome = bench.load(tables=[table])["demographics"]
+    assert held() == set(households[2:])
+    assert (outcome.deleted, outcome.at_source) == (1, outcome.in_warehouse)
+    # And there again.
+    flags[0] = flags[1] = live
+    write_with(bench, column, data_type, flags)
+    bench.load(tables=[table])
+    assert held() == set(households)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"mode": "replace", "cursor": None, "lookback": timedelta(0)}, "deletes need mode merge"),
+        ({"deletes": "quantity"}, "neither bool nor a time"),
+        ({"deletes": "removed_at"}, "not among the declared columns"),
+    ],
+)
+def test_deletes_that_cannot_be_are_refused(changes: dict[str, object], message: str):
+    with pytest.raises(ValueError, match=message):
+        replace(BY_NAME["transactions"], **({"deletes": "keys"} | changes))
+
+
+@pytest.mark.parametrize("share, is_refused", [(0.5, True), (0.2, False)])
+def test_a_table_that_shrinks_below_the_declared_share_is_refused(
+    loaded: Bench, share: float, is_refused: bool
+):
+    table = replace(BY_NAME["coupons"], smallest_share=share)
+    coupons = loaded.company["coupons"]
+    loaded.company["coupons"] = coupons[: len(coupons) * 3 // 10]
+    loaded.write_source()
+    if is_refused:
+        with pytest.raises(Exception, match="load with --full-refresh if that is all there is"):
+            loaded.load(tables=[table])
+        assert sum(loaded.rows("coupons").values()) == len(coupons)
+    loaded.load(tables=[table], full_refresh=is_refused)
+    assert loaded.rows("coupons") == loaded.source_rows("coupons")

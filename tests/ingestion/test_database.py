@@ -1,0 +1,657 @@
+"""Loads from real servers: PostgreSQL, and MariaDB where it is installed."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pytest
+from bench import BY_NAME, ROOT, Bench, raw
+from servers import DatabaseShop, MariaDbShop, PostgresShop
+
+from ingestion.configuration import open_sources
+from ingestion.database import Database
+from ingestion.errors import LoadError
+from ingestion.load import load
+from ingestion.tables import Table
+
+RETAIL = [table for table in BY_NAME.values() if table.source == "retail_db"]
+MONEY = set(BY_NAME["transactions"].amounts)
+
+# What every error, log and file is searched for.
+MARK = "p4ss-MARK-word"
+
+
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[PostgresShop]:
+    with PostgresShop() as shop:
+        yield shop
+
+
+@pytest.fixture(scope="module")
+def mysql() -> Iterator[MariaDbShop]:
+    with MariaDbShop() as shop:
+        yield shop
+
+
+@pytest.fixture(params=["postgresql", "mysql"])
+def shop(request: pytest.FixtureRequest) -> DatabaseShop:
+    """Each kind of server with the small company, whatever a test before it did."""
+    return request.getfixturevalue(request.param)
+
+
+@dataclass
+class Loader:
+    """Loads a server's tables into the warehouse of a bench."""
+
+    bench: Bench
+    shop: DatabaseShop
+
+    def command(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return self.bench.command(*arguments, **{**self.shop.environment, **environment})
+
+    def load(self, tables: list[Table] = RETAIL, **options: bool) -> dict[str, object]:
+        with self.sources() as sources:
+            outcome = load(tables, sources, self.bench.warehouse, **options)
+        return {item.table.name: item for item in outcome}
+
+    def sources(self):
+        return _configured(self.shop.environment)
+
+    def refused(self, tables: list[Table] = RETAIL) -> str:
+        fingerprint = self.bench.fingerprint()
+        with pytest.raises(LoadError) as error:
+            self.load(tables)
+        (line,) = str(error.value).splitlines()
+        assert self.bench.fingerprint() == fingerprint
+        return line
+
+
+class _configured:
+    """Opens `retail_db` as environment variables configure it."""
+
+    def __init__(self, environment: dict[str, str]):
+        self._environment = environment
+        self._opened = open_sources({"retail_db"}, "America/New_York", None)
+
+    def __enter__(self):
+        kept = {name: os.environ.get(name) for name in self._environment}
+        os.environ.update(self._environment)
+        try:
+            return self._opened.__enter__()
+        finally:
+            for name, value in kept.items():
+                os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+    def __exit__(self, *error: object):
+        return self._opened.__exit__(*error)
+
+
+@pytest.fixture
+def loader(bench: Bench, shop: DatabaseShop) -> Loader:
+    shop.load(bench.company)
+    return Loader(bench, shop)
+
+
+def money_as_decimal(bench: Bench, name: str) -> Counter[tuple]:
+    columns = ", ".join(
+        f"cast({column} as decimal(12, 2))" if column in MONEY else column
+        for column in BY_NAME[name].columns
+    )
+    return Counter(bench.query(f"select {columns} from {raw(name)}"))
+
+
+# The same from everywhere
+
+
+def test_a_server_gives_the_rows_that_the_sample_gives(loader: Loader, loaded_once: Bench):
+    run = loader.command()
+    assert run.returncode == 0, run.stderr
+    for name in BY_NAME:
+        assert money_as_decimal(loader.bench, name) == money_as_decimal(loaded_once, name), name
+    types = dict(
+        loader.bench.query(
+            "select column_name, data_type from duckdb_columns()"
+            " where schema_name = 'raw_retail_db' and table_name = 'transactions'"
+        )
+    )
+    assert {types[name] for name in MONEY} == {"DECIMAL(12,2)"}
+    assert types["transaction_timestamp"] == "TIMESTAMP"
+    # Nothing new: nothing is written.
+    assert {item.written for item in loader.load().values()} == {0}
+
+
+def test_changes_at_the_server_arrive(loader: Loader):
+    loader.load()
+    last = max(line["transaction_timestamp"] for line in loader.bench.company["transactions"])
+    loader.shop.execute(
+        "update transactions set sales_value = sales_value + 1 where transaction_timestamp ="
+        " (select m from (select max(transaction_timestamp) as m from transactions) as latest)"
+    )
+    loader.shop.execute(
+        "delete from products where product_id = (select m from"
+        " (select max(product_id) as m from products) as latest)"
+    )
+    outcome = loader.load()
+    (count,) = loader.bench.query(
+        f"select count(*) from {raw('transactions')} where transaction_timestamp = '{last}'"
+    )[0]
+    assert outcome["transactions"].written == count
+    assert outcome["products"].deleted == 1
+    # Too late for the look-back.
+    ((early,),) = loader.shop.execute("select min(basket_id) from transactions")
+    loader.shop.execute(f"update transactions set sales_value = 99 where basket_id = {early}")
+    (day, *_) = loader.load()["transactions"].differing
+    assert day.at_source == day.held
+    assert loader.load(reconcile=True)["transactions"].differing == ()
+    assert {
+        value
+        for (value,) in loader.bench.query(
+            f"select sales_value from {raw('transactions')} where basket_id = {early}"
+        )
+    } == {Decimal(99)}
+
+
+# Types
+
+TYPED = {
+    "postgresql": (
+        "create table typed (id bigint primary key, exact numeric(38, 9), free numeric,"
+        " flag boolean, noted text, day date, at timestamp, at_zone timestamptz, weight float8)"
+    ),
+    "mysql": (
+        "create table typed (id bigint primary key, exact decimal(38, 9), free decimal(20, 9),"
+        " flag boolean, noted text, day date, at datetime(6), at_zone timestamp(6) null,"
+        " weight double)"
+    ),
+}
+TYPED_TABLE = Table(
+    source="retail_db",
+    name="typed",
+    columns={
+        "id": "bigint",
+        "exact": "decimal",
+        "free": "decimal",
+        "flag": "bool",
+        "noted": "text",
+        "day": "date",
+        "at": "timestamp",
+        "at_zone": "timestamp with time zone",
+        "weight": "double",
+    },
+    mode="merge",
+    primary_key=("id",),
+)
+
+
+@pytest.fixture
+def typed(loader: Loader) -> Iterator[Loader]:
+    loader.shop.execute("drop table if exists typed")
+    loader.shop.execute(TYPED[loader.shop.kind])
+    loader.shop.execute(f"grant select on typed to {_account(loader.shop)}")
+    yield loader
+    loader.shop.execute("drop table typed")
+
+
+def _account(shop: DatabaseShop) -> str:
+    return shop.username if shop.kind == "postgresql" else f"'{shop.username}'@'127.0.0.1'"
+
+
+def insert(shop: DatabaseShop, *values: object) -> None:
+    shop.execute(f"insert into typed values ({', '.join(['%s'] * len(values))})", values)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/New_York"])
+def test_types_survive_exactly_in_any_time_zone(
+    typed: Loader, zone: str, monkeypatch: pytest.MonkeyPatch
+):
+    greatest = "12345678901234567890123456789.123456789"
+    text = 'Grüße 漢字 Ω 🛒 "quoted" \\ \n\t'
+    insert(
+        typed.shop,
+        1,
+        greatest,
+        "0.000000001",
+        True,
+        text,
+        "2017-02-28",
+        "2017-03-12 02:30:00.123456",
+        "2017-11-05 05:59:59.999999",
+        0.1,
+    )
+    insert(
+        typed.shop,
+        2,
+        "-0.5",
+        "-1",
+        False,
+        "",
+        "1999-12-31",
+        "1999-12-31 23:59:59",
+        "2000-01-01 00:00:00",
+        -1e300,
+    )
+    insert(typed.shop, 2**63 - 1, *[None] * 8)
+    insert(typed.shop, -(2**63), *[None] * 8)
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        typed.load([TYPED_TABLE])
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    found = typed.bench.query(
+        'select id, exact::varchar, free::varchar, flag, noted, day::varchar, "at"::varchar,'
+        " timezone('UTC', at_zone)::varchar, weight from raw_retail_db.typed order by id"
+    )
+    assert found == [
+        (-(2**63), *[None] * 8),
+        (
+            1,
+            greatest,
+            "0.000000001",
+            True,
+            text,
+            "2017-02-28",
+            "2017-03-12 02:30:00.123456",
+            "2017-11-05 05:59:59.999999",
+            0.1,
+        ),
+        (
+            2,
+            "-0.500000000",
+            "-1.000000000",
+            False,
+            "",
+            "1999-12-31",
+            "1999-12-31 23:59:59",
+            "2000-01-01 00:00:00",
+            -1e300,
+        ),
+        (2**63 - 1, *[None] * 8),
+    ]
+    # A second load sees that they are the same.
+    assert typed.load([TYPED_TABLE])["typed"].written == 0
+
+
+@pytest.mark.parametrize("value", ["0.0000000001", "NaN", "1e30"])
+def test_a_number_that_does_not_fit_is_refused_and_not_rounded(
+    bench: Bench, postgresql: PostgresShop, value: str
+):
+    postgresql.load(bench.company)
+    loader = Loader(bench, postgresql)
+    postgresql.execute("drop table if exists typed")
+    postgresql.execute(TYPED["postgresql"])
+    postgresql.execute(f"grant select on typed to {postgresql.username}")
+    insert(postgresql, 1, "1", value, *[None] * 6)
+    try:
+        line = loader.refused([TYPED_TABLE])
+    finally:
+        postgresql.execute("drop table typed")
+    assert "retail_db.typed: column free" in line
+
+
+# One moment
+
+
+def test_a_basket_that_is_written_during_the_load_is_never_half_there(loader: Loader):
+    stop = threading.Event()
+    failed: list[BaseException] = []
+    columns = list(BY_NAME["transactions"].columns)
+    line = max(loader.bench.company["transactions"], key=lambda row: row["transaction_timestamp"])
+
+    def write() -> None:
+        connection = loader.shop.server.connect()
+        try:
+            basket = 5_000_000
+            while not stop.is_set():
+                basket += 1
+                with connection.cursor() as cursor:
+                    for product in range(1, 6):
+                        row = line | {"basket_id": basket, "product_id": product}
+                        cursor.execute(
+                            f"insert into transactions ({', '.join(columns)}) values"
+                            f" ({', '.join(['%s'] * len(columns))})",
+                            [row[column] for column in columns],
+                        )
+                connection.commit()
+        except BaseException as error:
+            failed.append(error)
+        finally:
+            connection.close()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(4):
+            outcome = loader.load()["transactions"]
+            assert outcome.at_source == outcome.in_warehouse
+            assert outcome.differing == ()
+            counts = loader.bench.query(
+                f"select count(*) from {raw('transactions')} where basket_id > 5000000"
+                " group by basket_id"
+            )
+            assert {count for (count,) in counts} <= {5}
+    finally:
+        stop.set()
+        writer.join(30)
+    assert not failed
+    assert len(counts) > 1
+
+
+# What drifts
+
+
+def test_a_new_column_is_reported_and_not_loaded(loader: Loader):
+    loader.load()
+    loader.shop.execute("alter table products add column colour varchar(9)")
+    outcome = loader.load()["products"]
+    assert outcome.undeclared == ("colour",)
+    assert "colour" not in {
+        name
+        for (name,) in loader.bench.query(
+            "select column_name from duckdb_columns() where table_name = 'products'"
+        )
+    }
+
+
+@pytest.mark.parametrize(
+    "statement, expected",
+    [
+        (
+            "alter table products drop column brand",
+            "column brand: expected text, found no such column",
+        ),
+        (
+            "alter table products rename column brand to label",
+            "column brand: expected text, found no",
+        ),
+        ("alter table coupons add column x int; drop table coupons", "expected it at the source"),
+        ("alter table demographics rename to answers", "retail_db.demographics: expected it"),
+    ],
+)
+def test_a_column_or_table_that_is_gone_is_refused(loader: Loader, statement: str, expected: str):
+    loader.load()
+    for part in statement.split("; "):
+        loader.shop.execute(part)
+    try:
+        assert expected in loader.refused()
+    finally:
+        loader.shop.execute("drop table if exists answers")
+
+
+def test_a_retyped_column_is_refused(loader: Loader):
+    loader.load()
+    alter = "alter column quantity type" if loader.shop.kind == "postgresql" else "modify quantity"
+    loader.shop.execute(f"alter table transactions {alter} double precision")
+    line = loader.refused()
+    assert "retail_db.transactions: column quantity: expected bigint, found double" in line
+
+
+# What fails
+
+
+def test_connection_refused_is_tried_again_and_then_one_line(loader: Loader):
+    loader.load()
+    loader.shop.stop()
+    started = time.monotonic()
+    try:
+        run = loader.command("--table", "products")
+    finally:
+        loader.shop.restart()
+    assert time.monotonic() - started > 6
+    assert run.returncode == 1
+    (line,) = [line for line in run.stderr.splitlines() if "error" in line]
+    assert re.match(r"error: source retail_db: expected to read .*127\.0\.0\.1:\d+", line)
+    assert "nothing was loaded" in line
+    assert loader.command("--table", "products").returncode == 0
+
+
+def test_a_server_that_comes_back_is_waited_for(loader: Loader):
+    loader.shop.stop()
+    back = threading.Timer(2, loader.shop.restart)
+    back.start()
+    try:
+        assert loader.load()["products"].written == len(loader.bench.company["products"])
+    finally:
+        back.join()
+
+
+@pytest.mark.parametrize(
+    "change, found",
+    [
+        ((r":[^:@]+@", f":{MARK}@"), "correct user and password"),
+        ((r"/[^/]+$", "/nowhere"), "(nowhere|[Aa]ccess denied)"),
+    ],
+    ids=["password", "database"],
+)
+def test_wrong_credentials_are_one_line_that_does_not_tell_them(
+    loader: Loader, change: tuple[str, str], found: str
+):
+    url = re.sub(*change, loader.shop.reader_url)
+    started = time.monotonic()
+    run = loader.command(SOURCES__RETAIL_DB__CREDENTIALS=url)
+    assert time.monotonic() - started < 6
+    assert run.returncode == 1
+    (line,) = run.stderr.splitlines()
+    assert line.startswith("error: source retail_db: expected to read")
+    assert re.search(found, line)
+    assert MARK not in run.stdout + run.stderr
+    assert loader.shop.credentials["password"] not in run.stdout + run.stderr
+
+
+def test_a_missing_grant_is_one_line_with_what_to_do(loader: Loader):
+    loader.shop.execute(f"revoke select on coupons from {_account(loader.shop)}")
+    try:
+        line = loader.refused()
+    finally:
+        loader.shop.execute(f"grant select on coupons to {_account(loader.shop)}")
+    assert "retail_db.coupons" in line
+    assert "grant" in line
+
+
+@pytest.mark.parametrize("how", ["connection", "server"])
+def test_a_server_that_is_lost_during_the_load_leaves_the_warehouse_as_it_was(
+    loader: Loader, how: str, monkeypatch: pytest.MonkeyPatch
+):
+    loader.load()
+    loader.shop.execute("update products set brand = 'changed'")
+    read = Database.batches
+
+    def lose(self: Database, table: Table, *arguments: object, **options: object):
+        if table.name == "campaigns":
+            if how == "server":
+                loader.shop.restart()
+            elif loader.shop.kind == "postgresql":
+                loader.shop.execute(
+                    "select pg_terminate_backend(pid) from pg_stat_activity"
+                    " where application_name = 'tally' or usename = %s",
+                    [loader.shop.username],
+                )
+            else:
+                for (number,) in loader.shop.execute(
+                    "select id from information_schema.processlist where user = %s",
+                    [loader.shop.username],
+                ):
+                    loader.shop.execute(f"kill {number}")
+        yield from read(self, table, *arguments, **options)
+
+    monkeypatch.setattr(Database, "batches", lose)
+    line = loader.refused()
+    assert "nothing was loaded" in line
+    monkeypatch.undo()
+    assert loader.load()["products"].written == len(loader.bench.company["products"])
+
+
+@pytest.mark.parametrize(
+    "variables, expected",
+    [
+        (
+            {"SOURCES__RETAIL_DB__TYPE": "oracle"},
+            "expected sample, postgresql or mysql, found oracle",
+        ),
+        ({"SOURCES__RETAIL_DB__TYPE": "mysql"}, "found none"),
+        (
+            {"SOURCES__RETAIL_DB__TYPE": "mysql", "SOURCES__RETAIL_DB__CREDENTIALS": f"::{MARK}"},
+            "found some that cannot be read",
+        ),
+        (
+            {
+                "SOURCES__RETAIL_DB__TYPE": "mysql",
+                "SOURCES__RETAIL_DB__CREDENTIALS": f"postgresql://u:{MARK}@127.0.0.1:1/d",
+            },
+            "found drivername postgresql",
+        ),
+    ],
+)
+def test_a_wrong_configuration_is_one_line(bench: Bench, variables: dict[str, str], expected: str):
+    # Away from credentials that whoever runs the tests may have in .dlt/secrets.toml.
+    run = bench.command(cwd=bench.folder, PYTHONPATH=str(ROOT), **variables)
+    assert run.returncode == 1
+    (line,) = run.stderr.splitlines()
+    assert line.startswith("error: source retail_db")
+    assert expected in line
+    assert MARK not in run.stdout + run.stderr
+
+
+def test_until_is_of_the_sample_alone(loader: Loader):
+    run = loader.command("--until", "2017-06-30")
+    assert run.returncode == 1
+    (line,) = run.stderr.splitlines()
+    assert "--until" in line
+
+
+# Secrets
+
+
+def test_the_password_is_in_nothing_that_a_run_writes(loader: Loader, tmp_path: Path):
+    password = loader.shop.credentials["password"]
+    runs = [loader.command(RUNTIME__LOG_LEVEL=level) for level in ("CRITICAL", "DEBUG")]
+    loader.shop.execute(
+        "rename table coupons to kept"
+        if loader.shop.kind == "mysql"
+        else "alter table coupons rename to kept"
+    )
+    try:
+        runs.append(loader.command(RUNTIME__LOG_LEVEL="DEBUG"))
+    finally:
+        loader.shop.execute("drop table kept")
+    assert [run.returncode for run in runs] == [0, 0, 1]
+    for run in runs:
+        assert password not in run.stdout + run.stderr
+    files = [path for path in loader.bench.folder.rglob("*") if path.is_file()]
+    assert loader.bench.warehouse in files
+    for path in files:
+        assert password.encode() not in path.read_bytes(), path
+    with duckdb.connect(loader.bench.warehouse, read_only=True) as connection:
+        for (name,) in connection.execute(
+            "select schema_name || '.\"' || table_name || '\"' from duckdb_tables()"
+        ).fetchall():
+            assert password not in str(connection.execute(f"from {name}").fetchall()), name
+
+
+# Names
+
+
+def hostile_table(name: str) -> Table:
+    return Table(
+        source="retail_db",
+        name=name,
+        columns={"id": "bigint", name: "bigint"},
+        mode="merge",
+        primary_key=("id",),
+        rules={"it is positive": f'"{name}" > 0'},
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["select", '"; drop table products; --', "naïve 🛒 Table", "a" * 63],
+)
+def test_hostile_names_load_or_are_refused_in_one_line(loader: Loader, name: str):
+    if loader.shop.kind == "mysql":
+        # MariaDB has no names with characters beyond the basic plane.
+        name = name.replace("🛒", "漢")
+    quote: Callable[[str], str] = (
+        (lambda text: '"' + text.replace('"', '""') + '"')
+        if loader.shop.kind == "postgresql"
+        else (lambda text: "`" + text.replace("`", "``") + "`")
+    )
+    table, column = quote(name), quote(name)
+    loader.shop.execute(f"create table {table} (id bigint primary key, {column} bigint)")
+    try:
+        loader.shop.execute(f"insert into {table} values (1, 10), (2, 20)")
+        loader.shop.execute(f"grant select on {table} to {_account(loader.shop)}")
+        if '"' in name:
+            with pytest.raises(ValueError, match="expected one that the warehouse can have"):
+                hostile_table(name)
+        else:
+            outcome = loader.load([BY_NAME["products"], hostile_table(name)])
+            assert outcome[name].in_warehouse == 2
+            assert outcome[name].quarantined == 0
+            quoted = '"' + name + '"'
+            rows = f"select id, {quoted} from raw_retail_db.{quoted} order by id"
+            assert loader.bench.query(rows) == [(1, 10), (2, 20)]
+    finally:
+        loader.shop.execute(f"drop table {table}")
+    # Nothing of the name was run.
+    assert loader.shop.execute("select count(*) from products")[0][0] > 0
+
+
+def test_interrupt_within_a_statement_is_one_line(bench: Bench):
+    code = (
+        "import ingestion.__main__ as command\n"
+        "def interrupted(*arguments, **options):\n"
+        "    raise RuntimeError('Query interrupted')\n"
+        "command.load = interrupted\n"
+        "raise SystemExit(command.main())\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=bench.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.returncode == 130
+    assert run.stderr.splitlines() == ["interrupted: nothing was loaded; load again to go on"]
+
+
+def test_soft_deletes_and_keys_without_a_constraint_at_a_server(loader: Loader):
+    """A table whose key the server does not keep, with a column that says what is deleted."""
+    kind = "timestamp" if loader.shop.kind == "postgresql" else "datetime"
+    loader.shop.execute(
+        "alter table demographics drop constraint demographics_pkey"
+        if loader.shop.kind == "postgresql"
+        else "alter table demographics drop primary key"
+    )
+    loader.shop.execute(f"alter table demographics add column deleted_at {kind}")
+    survey = BY_NAME["demographics"]
+    table = replace(
+        survey,
+        columns={**survey.columns, "deleted_at": "timestamp"},
+        deletes="deleted_at",
+        quarantine_limit=0.5,
+    )
+    households = sorted(row["household_id"] for row in loader.bench.company["demographics"])
+    loader.shop.execute(
+        f"update demographics set deleted_at = '2017-05-01' where household_id = {households[0]}"
+    )
+    loader.shop.execute(
+        f"insert into demographics select * from demographics where household_id = {households[1]}"
+    )
+    outcome = loader.load([table])["demographics"]
+    assert (outcome.quarantined, outcome.in_warehouse) == (2, len(households) - 2)
+    assert outcome.at_source == outcome.quarantined + outcome.in_warehouse
