@@ -14,7 +14,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: $(VENV)/.locked ## Set up the environment .venv from the lock file
@@ -59,6 +59,10 @@ report: setup ## Write the report of what is published to reports/
 trace: setup ## Explain a number: KPI=net_sales PERIOD=2017-06 SLICE=department=GROCERY
 	python -m publishing trace $${KPI:+--kpi "$$KPI"} $${PERIOD:+--period "$$PERIOD"} $${SLICE:+--slice "$$SLICE"}
 
+.PHONY: quarantine
+quarantine: setup ## Show the rows that broke a rule and were set aside
+	python -m ingestion --quarantine
+
 .PHONY: docs
 docs: setup ## Serve the documentation on http://127.0.0.1:8080
 	dbt docs serve
@@ -85,9 +89,25 @@ $(METRICS)/.locked: $(VENV)/.locked locks/metrics.txt
 	$(BIN)/uv pip sync --quiet --python $(METRICS)/bin/python --compile-bytecode --require-hashes locks/metrics.txt
 	@touch $@
 
+.PHONY: shop-postgres
+shop-postgres: setup ## Start PostgreSQL with the sample company's retail_db, to read from: PORT=...
+	python -m shop start postgresql $${PORT:+--port "$$PORT"}
+
+.PHONY: shop-mysql
+shop-mysql: setup ## Start MariaDB with it, likewise
+	python -m shop start mysql $${PORT:+--port "$$PORT"}
+
+.PHONY: shop-stop
+shop-stop: setup ## Stop both
+	python -m shop stop
+
 .PHONY: bench
 bench: setup ## Measure speed and memory, as ratios to bare DuckDB
 	python benchmarks/bench.py
+
+.PHONY: reliability
+reliability: setup ## Kill, fill, halt and damage: nothing may be lost (at most 15 minutes)
+	TALLY_RELIABILITY=full pytest tests/reliability
 
 .PHONY: lock
 lock: setup ## Resolve the dependencies of pyproject.toml anew into locks/

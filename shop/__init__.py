@@ -1,0 +1,1 @@
+"""Database servers on this machine that stand for the company's production databases."""

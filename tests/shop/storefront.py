@@ -1,0 +1,110 @@
+"""The command `python -m shop`, as people type it, on a folder of a test's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from company import small_company, write_company
+from dbt_project import BIN, ENVIRONMENT, ROOT
+from servers import free_port
+
+NAMES = ("postgresql", "mysql")
+
+
+class Storefront:
+    """The command's folder, dlt's file of secrets, and the sample's files."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder / ".shop"
+        self.secrets = folder / ".dlt" / "secrets.toml"
+        self.files = write_company(folder / "files", small_company())
+        self.ports = {name: free_port() for name in NAMES}
+        self.environment = {
+            **ENVIRONMENT,
+            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+            "TALLY_SHOP": str(self.folder),
+            "DLT_PROJECT_DIR": str(folder),
+            "SOURCES__SAMPLE__FOLDER": str(self.files),
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run the command; what it printed and its exit code."""
+        return subprocess.run(
+            ["python", "-m", "shop", *arguments],
+            cwd=ROOT,
+            env={**self.environment, **environment},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def popen(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Run the command at the same time."""
+        return subprocess.Popen(
+            ["python", "-m", "shop", *arguments],
+            cwd=ROOT,
+            env={**self.environment, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # Where pytest itself runs in the background, Ctrl-C is ignored, and that is inherited.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+
+    def start(self, name: str) -> str:
+        """Start a server on its port; fail the test where that fails, skip it without MariaDB."""
+        completed = self.run("start", name, "--port", str(self.ports[name]))
+        if "install Debian's mariadb-server" in completed.stderr:
+            pytest.skip(completed.stderr)
+        assert completed.returncode == 0, completed.stderr
+        assert completed.stderr == ""
+        return completed.stdout
+
+    def state(self, name: str) -> dict[str, Any]:
+        """What the command keeps of a server, with the passwords."""
+        return json.loads((self.folder / f"{name}.json").read_text())
+
+    def process(self, name: str) -> psutil.Process | None:
+        """The server's process; None where there is none."""
+        pid = self.state(name)["pid"] if (self.folder / f"{name}.json").exists() else None
+        try:
+            return psutil.Process(pid) if pid else None
+        except psutil.NoSuchProcess:
+            return None
+
+    def credentials(self) -> dict[str, Any]:
+        """What dlt finds for the source."""
+        secrets = tomllib.loads(self.secrets.read_text())
+        return secrets["sources"]["retail_db"]["credentials"]
+
+    def end(self) -> None:
+        """End the servers, whatever the test did."""
+        for name in NAMES:
+            process = self.process(name)
+            if process and str(self.folder) in " ".join(process.cmdline()):
+                process.send_signal(signal.SIGINT if name == "postgresql" else signal.SIGTERM)
+                try:
+                    process.wait(20)
+                except psutil.TimeoutExpired:
+                    process.kill()
+                    process.wait(10)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def one_error(completed: subprocess.CompletedProcess[str], code: int = 1) -> str:
+    """Give the one line with which the command refused."""
+    assert completed.returncode == code, completed.stderr
+    assert completed.stderr.startswith("error: ")
+    assert len(completed.stderr.splitlines()) == 1, completed.stderr
+    return completed.stderr
