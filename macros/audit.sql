@@ -20,3 +20,8 @@
         1
     )
 {%- endmacro %}
+
+{# Counts the rows beyond the first of each combination of columns. #}
+{% macro audit_duplicates(raw, key) -%}
+    select (select count(*) from {{ raw }}) - (select count(*) from (select distinct {{ key }} from {{ raw }}) as keys)
+{%- endmacro %}

@@ -13,6 +13,20 @@
     {{ instant }}
 {%- endmacro %}
 
+{# A time that the source writes as text, with its zone ('2017-03-05T02:14:09Z'), as a UTC timestamp
+   without a time zone. #}
+{% macro utc_timestamp_of_text(text) -%}
+    {{- adapter.dispatch('utc_timestamp_of_text', 'tally')(text) -}}
+{%- endmacro %}
+
+{% macro default__utc_timestamp_of_text(text) -%}
+    timezone('UTC', cast({{ text }} as timestamp with time zone))
+{%- endmacro %}
+
+{% macro spark__utc_timestamp_of_text(text) -%}
+    cast({{ text }} as timestamp)
+{%- endmacro %}
+
 {# A UTC timestamp as the clock in the shop shows it. The one place where the engines' time zone
    functions differ. #}
 {% macro business_time(utc_timestamp, timezone=var('business_timezone')) -%}

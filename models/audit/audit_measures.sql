@@ -2,49 +2,76 @@
 --
 -- Every measure of the KPIs once more, straight from the raw tables. The path shares no model and
 -- no macro with the one that it checks, and goes another way where there is one: whole cents in
--- place of decimals, the source's own week, periods counted in place of dates shifted. To audit
--- another measure, add it here.
+-- place of decimals, the source's own week, periods counted in place of dates shifted, ids of the
+-- systems interleaved in place of moved. To audit another measure, add it here; to audit another
+-- system, add to `parts` what it has, a model `audit_<system>__<part>` each.
 {% set first_week = "date '" ~ var('first_business_week_start_date') ~ "'" %}
+{% set parts = {
+    'retail_db': ['lines', 'redemptions', 'targets'],
+    'online_shop': ['lines'],
+} %}
+{% set systems = var('source_systems') %}
 
-with transactions as (
+with lines as (
 
-    select * from {{ source('retail_db', 'transactions') }}
-
-),
-
-products as (
-
-    select * from {{ source('retail_db', 'products') }}
-
-),
-
-demographics as (
-
-    select * from {{ source('retail_db', 'demographics') }}
-
-),
-
-promotions as (
-
-    select * from {{ source('promotion_feed', 'promotions') }}
+    {% for system in systems if 'lines' in parts[system] %}
+        select
+            basket_id * {{ systems | length }} + {{ systems.index(system) }} as basket_id,
+            household_id * {{ systems | length }} + {{ systems.index(system) }} as household_id,
+            week,
+            local_date,
+            store,
+            department,
+            brand_type,
+            household_income_band,
+            is_private,
+            is_promoted,
+            net_cents,
+            loyalty_cents,
+            match_cents
+        from {{ ref('audit_' ~ system ~ '__lines') }}
+        {{ 'union all' if not loop.last }}
+    {% endfor %}
 
 ),
 
 redemptions as (
 
-    select * from {{ source('retail_db', 'coupon_redemptions') }}
+    {% for system in systems if 'redemptions' in parts[system] %}
+        select
+            household_id * {{ systems | length }} + {{ systems.index(system) }} as household_id,
+            campaign,
+            redemption_date
+        from {{ ref('audit_' ~ system ~ '__redemptions') }}
+        {{ 'union all' if not loop.last }}
+    {% else %}
+        select
+            cast(null as bigint) as household_id,
+            cast(null as {{ dbt.type_string() }}) as campaign,
+            cast(null as date) as redemption_date
+        where 1 = 0
+    {% endfor %}
 
 ),
 
 targets as (
 
-    select * from {{ source('retail_db', 'campaigns') }}
-
-),
-
-campaigns as (
-
-    select * from {{ source('retail_db', 'campaign_descriptions') }}
+    {% for system in systems if 'targets' in parts[system] %}
+        select
+            household_id * {{ systems | length }} + {{ systems.index(system) }} as household_id,
+            campaign,
+            start_date,
+            end_date
+        from {{ ref('audit_' ~ system ~ '__targets') }}
+        {{ 'union all' if not loop.last }}
+    {% else %}
+        select
+            cast(null as bigint) as household_id,
+            cast(null as {{ dbt.type_string() }}) as campaign,
+            cast(null as date) as start_date,
+            cast(null as date) as end_date
+        where 1 = 0
+    {% endfor %}
 
 ),
 
@@ -56,55 +83,6 @@ periods as (
         period_start_date,
         period_end_date
     from {{ ref('kpi_values') }}
-
-),
-
--- Of the many promotions the few that sold anything, once each.
-promoted as (
-
-    select distinct
-        product_id,
-        store_id,
-        week
-    from promotions
-    where
-        exists (
-            select 1
-            from transactions
-            where
-                promotions.product_id = transactions.product_id
-                and promotions.store_id = transactions.store_id
-                and promotions.week = transactions.week
-        )
-
-),
-
-lines as (
-
-    select
-        transactions.basket_id,
-        transactions.household_id,
-        transactions.week,
-        {{ audit_local_date('transactions.transaction_timestamp') }} as local_date,
-        cast(coalesce(transactions.store_id, {{ var('unknown_key') }}) as {{ dbt.type_string() }}) as store,
-        coalesce(products.department, 'Unknown') as department,
-        coalesce(products.brand, 'Unknown') as brand_type,
-        coalesce(demographics.income, 'Unknown') as household_income_band,
-        coalesce(products.brand, '') = 'Private' as is_private,
-        promoted.week is not null as is_promoted,
-        cast(round(transactions.sales_value * 100) as bigint) as net_cents,
-        cast(round(transactions.retail_disc * 100) as bigint) as loyalty_cents,
-        cast(round(transactions.coupon_match_disc * 100) as bigint) as match_cents
-    from transactions
-    left join products
-        on transactions.product_id = products.product_id
-    left join demographics
-        on transactions.household_id = demographics.household_id
-    left join promoted
-        on
-            transactions.product_id = promoted.product_id
-            and transactions.store_id = promoted.store_id
-            and transactions.week = promoted.week
 
 ),
 
@@ -286,12 +264,12 @@ redeemed as (
         periods.grain,
         periods.period_start_date,
         redemptions.household_id,
-        redemptions.campaign_id
+        redemptions.campaign
     from redemptions
     inner join periods
         on
-            periods.period_start_date <= cast(redemptions.redemption_date as date)
-            and periods.period_end_date >= cast(redemptions.redemption_date as date)
+            redemptions.redemption_date >= periods.period_start_date
+            and redemptions.redemption_date <= periods.period_end_date
 
 ),
 
@@ -306,7 +284,7 @@ redeemed_by_slice as (
     select
         redeemed.*,
         'campaign' as slice,
-        cast(campaign_id as {{ dbt.type_string() }}) as slice_value
+        campaign as slice_value
     from redeemed
 
 ),
@@ -335,7 +313,7 @@ redeeming as (
         grain,
         period_start_date,
         household_id,
-        campaign_id
+        campaign
     from redeemed
 
 ),
@@ -345,21 +323,19 @@ targeted as (
     select
         periods.grain,
         periods.period_start_date,
-        targets.campaign_id,
+        targets.campaign,
         redeeming.household_id is not null as has_redeemed
-    from campaigns
-    inner join targets
-        on campaigns.campaign_id = targets.campaign_id
+    from targets
     inner join periods
         on
-            periods.period_end_date >= cast(campaigns.start_date as date)
-            and periods.period_start_date <= cast(campaigns.end_date as date)
+            targets.start_date <= periods.period_end_date
+            and targets.end_date >= periods.period_start_date
     left join redeeming
         on
             periods.grain = redeeming.grain
             and periods.period_start_date = redeeming.period_start_date
             and targets.household_id = redeeming.household_id
-            and targets.campaign_id = redeeming.campaign_id
+            and targets.campaign = redeeming.campaign
     where periods.grain <> 'day'
 
 ),
@@ -375,7 +351,7 @@ targeted_by_slice as (
     select
         targeted.*,
         'campaign' as slice,
-        cast(campaign_id as {{ dbt.type_string() }}) as slice_value
+        campaign as slice_value
     from targeted
 
 ),

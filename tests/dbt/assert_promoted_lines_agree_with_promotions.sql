@@ -16,7 +16,7 @@ promoted_lines as (
     select distinct
         lines.basket_id,
         lines.product_id
-    from {{ ref('int_marketing__promotions_unioned') }} as promotions
+    from {{ ref('int_marketing__promotions_attributed') }} as promotions
     inner join lines
         on
             promotions.product_id = lines.product_id

@@ -8,7 +8,7 @@ with feed as (
     select
         business_week,
         max(load_id) as load_id
-    from {{ ref('int_marketing__promotions_unioned') }}
+    from {{ ref('int_marketing__promotions_attributed') }}
     group by business_week
 
 ),

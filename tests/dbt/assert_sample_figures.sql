@@ -1,6 +1,6 @@
 -- Facts of the sample company's data, measured once and written down in seeds/sample_figures.csv.
 -- A row here is a figure that the models give otherwise. A figure is left out while its table has
--- another number of rows (a part of the sample, or a company of one's own).
+-- another number of rows (a part of the sample), and all of them where other systems are built.
 with figures as (
 
     select

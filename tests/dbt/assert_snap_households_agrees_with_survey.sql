@@ -13,7 +13,7 @@ with in_survey as (
         household_size,
         household_composition,
         kids_count
-    from {{ ref('stg_retail_db__demographics') }}
+    from {{ ref('int_shared__survey_answers_unioned') }}
 
 ),
 

@@ -12,7 +12,7 @@ with in_catalog as (
         product_category,
         product_type,
         package_size
-    from {{ ref('stg_retail_db__products') }}
+    from {{ ref('int_shared__products_unioned') }}
 
 ),
 

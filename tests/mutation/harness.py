@@ -33,7 +33,10 @@ DBT_FILES = (
 CANCELLED = "INTERRUPT Error"
 # What dbt says of a model that its contract or a constraint of its table refuses.
 REFUSALS = ("This model has an enforced contract that failed", "Constraint Error")
-# A load that brings the lines of every other day, and the promotions of every other week, again.
+# Both systems are built, so that what is about one of them and about several is put to the proof.
+SYSTEMS = ("--vars", "{source_systems: [retail_db, online_shop]}")
+# A load that brings the lines of every other day, and the promotions of every other week, again,
+# and an order of the online shop that was refunded.
 LOADED_AGAIN = """
     update raw_retail_db.transactions
     set _dlt_load_id = '9999999999.9'
@@ -41,6 +44,9 @@ LOADED_AGAIN = """
     update raw_promotion_feed.promotions
     set _dlt_load_id = '9999999999.9'
     where week % 2 = 0;
+    update raw_online_shop.orders
+    set status = 'refunded', _dlt_load_id = '9999999999.9'
+    where id = 1005;
 """
 
 
@@ -75,7 +81,7 @@ def build(folder: Path, *arguments: str) -> Outcome:
         os.environ.pop(name, None)
     silent = ("--quiet", "--log-level", "none", "--log-level-file", "none", "--no-write-json")
     try:
-        run = dbtRunner().invoke([*silent, "build", "--threads", "1", *arguments])
+        run = dbtRunner().invoke([*silent, "build", "--threads", "1", *SYSTEMS, *arguments])
     finally:
         # dbt-duckdb would keep the file open, and take it for the next folder's.
         DuckDBConnectionManager.close_all_connections()

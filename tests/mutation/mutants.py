@@ -419,16 +419,8 @@ INCREMENTAL = (
     Mutant(
         name="sales_lines_take_the_last_load_again",
         file=f"{MARTS}/sales/fct_sales_lines.sql",
-        original=(
-            "    from {{ ref('int_sales__lines_priced') }} as loaded\n"
-            "    cross join last_build\n"
-            "    where loaded.load_id > last_build.load_id\n"
-        ),
-        broken=(
-            "    from {{ ref('int_sales__lines_priced') }} as loaded\n"
-            "    cross join last_build\n"
-            "    where loaded.load_id >= last_build.load_id\n"
-        ),
+        original="loaded.load_id > coalesce(",
+        broken="loaded.load_id >= coalesce(",
         stands_for=">= for >: every build does the last one again",
     ),
     Mutant(
@@ -506,8 +498,8 @@ INCREMENTAL = (
     Mutant(
         name="sales_lines_build_nothing_into_an_empty_table",
         file=f"{MARTS}/sales/fct_sales_lines.sql",
-        original="select coalesce(max(load_id), '') as load_id",
-        broken="select max(load_id) as load_id",
+        original="coalesce(last_build_of_system.load_id, '')",
+        broken="last_build_of_system.load_id",
         stands_for="nothing is greater than null",
     ),
     Mutant(
@@ -530,8 +522,8 @@ INCREMENTAL = (
     Mutant(
         name="baskets_take_the_last_load_again",
         file=f"{MARTS}/sales/fct_baskets.sql",
-        original="lines.load_id > (",
-        broken="lines.load_id >= (",
+        original="lines.load_id > coalesce(",
+        broken="lines.load_id >= coalesce(",
         stands_for=">= for >: every build does the last one again",
     ),
     Mutant(
@@ -548,8 +540,8 @@ INCREMENTAL = (
     Mutant(
         name="baskets_forget_their_load",
         file=f"{MARTS}/sales/fct_baskets.sql",
-        original="max(load_id) as load_id",
-        broken="min(load_id) as load_id",
+        original="        max(load_id) as load_id\n    from lines_to_build",
+        broken="        min(load_id) as load_id\n    from lines_to_build",
         stands_for="dates are built again for ever",
     ),
     Mutant(
@@ -599,7 +591,7 @@ PROMOTIONS = (
     ),
     Mutant(
         name="promotions_without_product_keep_null",
-        file=f"{INTERMEDIATE}/marketing/int_marketing__promotions_unioned.sql",
+        file=f"{INTERMEDIATE}/marketing/int_marketing__promotions_attributed.sql",
         original="coalesce(product_id, {{ var('unknown_key') }}) as product_id",
         broken="product_id",
         stands_for="promotions fall out of every join with products",
@@ -727,8 +719,10 @@ HOUSEHOLDS = (
     Mutant(
         name="households_once_a_line",
         file=f"{INTERMEDIATE}/customers/int_customers__households_identified.sql",
-        original="select distinct household_id\n    from {{ ref('stg_retail_db__transactions') }}",
-        broken="select household_id\n    from {{ ref('stg_retail_db__transactions') }}",
+        original=(
+            "select distinct household_id\n    from {{ ref('int_shared__sales_lines_unioned') }}"
+        ),
+        broken="select household_id\n    from {{ ref('int_shared__sales_lines_unioned') }}",
         stands_for="distinct is dropped",
     ),
     Mutant(
@@ -1773,7 +1767,7 @@ KPIS = (
     ),
     Mutant(
         name="audit_with_dates_in_utc",
-        file="models/audit/audit_measures.sql",
+        file="models/audit/retail_db/audit_retail_db__lines.sql",
         original="{{ audit_local_date('transactions.transaction_timestamp') }}",
         broken="cast(transactions.transaction_timestamp as date)",
         stands_for="the audit is wrong itself",
@@ -1788,9 +1782,23 @@ KPIS = (
     Mutant(
         name="controls_without_raw",
         file="models/audit/audit_controls.sql",
-        original="source_value is distinct from raw_value",
+        original="source_value is distinct from raw_value + quarantined_value",
         broken="false",
         stands_for="rows that never came are no difference",
+    ),
+    Mutant(
+        name="controls_without_the_quarantine",
+        file="models/audit/audit_controls.sql",
+        original="raw_value + quarantined_value",
+        broken="raw_value",
+        stands_for="rows that were set aside are taken for lost",
+    ),
+    Mutant(
+        name="controls_with_the_quarantine_of_another_load",
+        file="models/audit/audit_controls.sql",
+        original="            and counted.load_id = quarantined.load_id\n",
+        broken="",
+        stands_for="what an earlier load set aside explains what this one lost",
     ),
     Mutant(
         name="controls_without_staging",
@@ -1822,7 +1830,244 @@ KPIS = (
     ),
 )
 
+SHOP = f"{STAGING}/online_shop"
+SHOP_ORDERS = "stg_online_shop__orders+ stg_online_shop__order_items+"
+UNIONS = "int_shared__sales_lines_unioned+ int_shared__households_unioned+"
+SYSTEMS = (
+    Mutant(
+        name="system_ids_not_moved",
+        file="macros/source_systems.sql",
+        original="{{ id }} + {{ var('id_ranges')[source_system][0] }}",
+        broken="{{ id }}",
+        stands_for="ids of two systems are taken for one another",
+        select=SHOP_ORDERS,
+    ),
+    Mutant(
+        name="system_of_an_id_by_the_last_range",
+        file="macros/source_systems.sql",
+        original="{%- for system in built_systems() %}\n        when",
+        broken="{%- for system in built_systems()[1:] %}\n        when",
+        stands_for="the first system's dimensions are of none",
+        select="int_sales__stores_identified+ int_sales__products_identified+",
+    ),
+    Mutant(
+        name="union_of_the_first_system_only",
+        file="macros/entities.sql",
+        original="{%- for system in built_systems() -%}\n        {%- set model =",
+        broken="{%- for system in built_systems()[:1] -%}\n        {%- set model =",
+        stands_for="the second system is left out",
+        select=UNIONS,
+    ),
+    Mutant(
+        name="union_names_the_first_system",
+        file="macros/entities.sql",
+        original='",\\n        \'" ~ system',
+        broken='",\\n        \'" ~ built_systems()[0]',
+        stands_for="all rows are of one system",
+        select=UNIONS,
+    ),
+    Mutant(
+        name="households_that_are_listed_only_lost",
+        file=f"{INTERMEDIATE}/customers/int_customers__households_identified.sql",
+        original="    select household_id from listed\n",
+        broken="    select household_id from demographics\n",
+        stands_for="customers without an order are no households",
+    ),
+    Mutant(
+        name="line_without_its_system",
+        file=f"{INTERMEDIATE}/sales/int_sales__lines_priced.sql",
+        original="        source_system,\n",
+        broken="        'retail_db' as source_system,\n",
+        stands_for="all lines are of one system",
+    ),
+    Mutant(
+        name="shop_customers_are_households_of_the_stores",
+        file=f"{SHOP}/stg_online_shop__orders.sql",
+        original="{{ system_id('online_shop', 'customer_id') }}",
+        broken="customer_id",
+        stands_for="customer 101 is household 101",
+    ),
+    Mutant(
+        name="shop_refunded_orders_are_sales",
+        file=f"{SHOP}/stg_online_shop__sales_lines.sql",
+        original="where order_status = 'paid'",
+        broken="where order_status <> 'cancelled'",
+        stands_for="what is given back is sold",
+    ),
+    Mutant(
+        name="shop_lines_of_one_item_not_summed",
+        file=f"{SHOP}/stg_online_shop__sales_lines.sql",
+        original="    group by basket_id, product_id\n",
+        broken="    group by basket_id, product_id, line_number\n",
+        stands_for="the grain is the shop's and not the project's",
+    ),
+    Mutant(
+        name="shop_lines_of_one_item_taken_once",
+        file=f"{SHOP}/stg_online_shop__sales_lines.sql",
+        original="        sum(list_price_usd) as",
+        broken="        max(list_price_usd) as",
+        stands_for="the second line of an item is lost",
+    ),
+    Mutant(
+        name="shop_net_is_the_list_price",
+        file=f"{SHOP}/stg_online_shop__sales_lines.sql",
+        original="summed.list_price_usd - summed.discount_usd",
+        broken="summed.list_price_usd",
+        stands_for="discounts are revenue",
+    ),
+    Mutant(
+        name="shop_discount_is_a_manufacturers_coupon",
+        file=f"{SHOP}/stg_online_shop__sales_lines.sql",
+        original="{{ usd('0') }} as coupon_discount_usd",
+        broken="{{ usd('summed.discount_usd') }} as coupon_discount_usd",
+        stands_for="the discount is taken off twice",
+    ),
+    Mutant(
+        name="shop_load_of_the_order_only",
+        file=f"{SHOP}/stg_online_shop__sales_lines.sql",
+        original="greatest(paid.load_id, summed.load_id)",
+        broken="paid.load_id",
+        stands_for="lines that come later than their order are missed",
+    ),
+    Mutant(
+        name="shop_load_of_the_lines_only",
+        file=f"{SHOP}/stg_online_shop__sales_lines.sql",
+        original="greatest(paid.load_id, summed.load_id)",
+        broken="summed.load_id",
+        stands_for="orders that are paid later are missed",
+    ),
+    Mutant(
+        name="shop_refunded_lines_not_taken_back",
+        file=f"{SHOP}/stg_online_shop__cancelled_lines.sql",
+        original="orders.order_status is distinct from 'paid'",
+        broken="orders.order_status = 'cancelled'",
+        stands_for="refunded orders stay in the facts that are built on",
+    ),
+    Mutant(
+        name="shop_cancelled_lines_by_the_load_of_the_lines",
+        file=f"{SHOP}/stg_online_shop__cancelled_lines.sql",
+        original="        orders.load_id\n",
+        broken="        order_items.load_id\n",
+        stands_for="the load that cancelled is not the one that is asked for",
+    ),
+    Mutant(
+        name="shop_cents_are_dollars",
+        file=f"{SHOP}/stg_online_shop__order_items.sql",
+        original="{{ usd('0.01 * discount_cents') }}",
+        broken="{{ usd('discount_cents') }}",
+        stands_for="discounts are a hundred times too large",
+    ),
+    Mutant(
+        name="shop_own_brand_is_national",
+        file=f"{SHOP}/stg_online_shop__items.sql",
+        original="when own_brand then 'Private'",
+        broken="when own_brand then 'National'",
+        stands_for="private labels of the shop are not counted",
+    ),
+    Mutant(
+        name="text_time_without_its_zone",
+        file="macros/business_time.sql",
+        original="timezone('UTC', cast({{ text }} as timestamp with time zone))",
+        broken="cast({{ text }} as timestamp)",
+        stands_for="the zone that the text names is dropped",
+        select=SHOP_ORDERS,
+    ),
+    Mutant(
+        name="sales_lines_keep_what_was_cancelled",
+        file=f"{MARTS}/sales/fct_sales_lines.sql",
+        original="            and built.product_id = newly_cancelled_lines.product_id\n",
+        broken="            and built.product_id <> newly_cancelled_lines.product_id\n",
+        stands_for="a refunded order is a sale for ever",
+    ),
+    Mutant(
+        name="sales_lines_take_old_cancellations_again",
+        file=f"{MARTS}/sales/fct_sales_lines.sql",
+        original=(
+            "    from {{ ref('int_shared__cancelled_lines_unioned') }} as loaded\n"
+            "    cross join last_build\n"
+            "    where loaded.load_id > last_build.load_id\n"
+        ),
+        broken=(
+            "    from {{ ref('int_shared__cancelled_lines_unioned') }} as loaded\n"
+            "    cross join last_build\n"
+            "    where loaded.load_id >= last_build.load_id\n"
+        ),
+        stands_for=">= for >: every build does the last one again",
+    ),
+    Mutant(
+        name="sales_lines_of_a_system_that_joins_later_lost",
+        file=f"{MARTS}/sales/fct_sales_lines.sql",
+        original="        on loaded.source_system = last_build_of_system.source_system\n",
+        broken="        on loaded.source_system is not null\n",
+        stands_for="one system's last build is taken for another's",
+    ),
+    Mutant(
+        name="baskets_keep_what_was_cancelled",
+        file=f"{MARTS}/sales/fct_baskets.sql",
+        original="        on built.basket_id = newly_cancelled_lines.basket_id\n",
+        broken="        on built.basket_id <> newly_cancelled_lines.basket_id\n",
+        stands_for="a refunded order is a visit for ever",
+    ),
+    Mutant(
+        name="baskets_take_old_cancellations_again",
+        file=f"{MARTS}/sales/fct_baskets.sql",
+        original="    where load_id > (select coalesce(max(built.load_id)",
+        broken="    where load_id >= (select coalesce(max(built.load_id)",
+        stands_for=">= for >: every build does the last one again",
+    ),
+    Mutant(
+        name="baskets_of_a_system_that_joins_later_lost",
+        file=f"{MARTS}/sales/fct_baskets.sql",
+        original="        on lines.source_system = last_build_of_system.source_system\n",
+        broken="        on lines.source_system is not null\n",
+        stands_for="one system's last build is taken for another's",
+    ),
+    Mutant(
+        name="kpi_periods_by_tables_of_any_system",
+        file=f"{KPI_STEPS}/int_kpis__periods_bounded.sql",
+        original='"(source_system = \'" ~ system ~ "\' and table_name',
+        broken='"(table_name',
+        stands_for="another system's table of the same name says how far the days are whole",
+    ),
+    Mutant(
+        name="audit_takes_two_systems_ids_for_one",
+        file="models/audit/audit_measures.sql",
+        original=("basket_id * {{ systems | length }} + {{ systems.index(system) }} as basket_id"),
+        broken="basket_id",
+        stands_for="the audit is wrong itself",
+    ),
+    Mutant(
+        name="audit_of_the_shop_with_cancelled_orders",
+        file="models/audit/online_shop/audit_online_shop__lines.sql",
+        original="    where status = 'paid'\n",
+        broken="",
+        stands_for="the audit is wrong itself",
+    ),
+    Mutant(
+        name="audit_of_the_shop_in_utc",
+        file="models/audit/online_shop/audit_online_shop__lines.sql",
+        original="{{ audit_local_date('placed_at') }}",
+        broken="cast(placed_at as date)",
+        stands_for="the audit is wrong itself",
+    ),
+    Mutant(
+        name="controls_with_rows_of_other_systems",
+        file="models/audit/audit_controls.sql",
+        original="""'stg_retail_db__transactions', 'where': "source_system = 'retail_db'\"""",
+        broken="""'stg_retail_db__transactions', 'where': "true\"""",
+        stands_for="what another system sold hides what this one lost",
+    ),
+    Mutant(
+        name="controls_leave_refunded_orders_unexplained",
+        file="models/audit/audit_controls.sql",
+        original="where status in ('cancelled', 'refunded')",
+        broken="where status in ('cancelled')",
+        stands_for="what is no sale is taken for lost",
+    ),
+)
+
 MUTANTS = (
+    *SYSTEMS,
     *BUSINESS_TIME,
     *MONEY,
     *LINES,

@@ -17,6 +17,7 @@ from company import small_company, write_company
 from dbt_project import DbtProject
 from mutation.harness import ROOT, Outcome, build, build_mutant, copy_project
 from mutation.mutants import MUTANTS, Mutant
+from project.online_shop import load_online_shop, online_shop
 
 NO_TEST_FAILED = Outcome("missed")
 
@@ -50,13 +51,14 @@ def workers() -> Iterator[ProcessPoolExecutor]:
 
 @pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory, workers: ProcessPoolExecutor) -> Path:
-    """Give a folder with the project as it is and the small company's warehouse.
+    """Give a folder with the project as it is and the small company's warehouse, and the shop's.
 
     Everything is built on the company as it is now; the snapshots have seen it before only.
     """
     project = DbtProject(tmp_path_factory.mktemp("base"), company_before())
     copy_project(project.folder)
     project.load()
+    load_online_shop(project.warehouse, online_shop())
     assert workers.submit(build, project.folder).result() == NO_TEST_FAILED
     write_company(project.files, small_company())
     project.load()

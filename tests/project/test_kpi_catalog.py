@@ -291,9 +291,15 @@ def parents_of(manifest: dict, unique_id: str) -> set[str]:
 def shared(manifest: dict) -> Iterator[str]:
     """Name what the audit's way to a figure has in common with the figure's own way."""
     # Of kpi_values, audit_measures takes the list of periods and no figure; audit_kpis holds it
-    # against the audit's own.
+    # against the audit's own. The models of each system read raw tables alone.
+    of_systems = {
+        node["name"]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and re.match(r"audit_\w+__", node["name"])
+    }
     may_read = {
-        "audit_measures": {"kpi_values"},
+        **{name: set() for name in of_systems},
+        "audit_measures": {"kpi_values", *of_systems},
         "audit_kpis": {"kpi_values", "audit_measures", "kpi_catalog"},
     }
     for model, allowed in may_read.items():

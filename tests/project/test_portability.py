@@ -40,6 +40,7 @@ SHARED_FUNCTIONS = {
     "max",
     "min",
     "nullif",
+    "replace",
     "round",
     "row_number",
     "sum",

@@ -1,30 +1,36 @@
 with transactions as (
 
     select distinct household_id
-    from {{ ref('stg_retail_db__transactions') }}
+    from {{ ref('int_shared__sales_lines_unioned') }}
     where household_id is not null
 
 ),
 
 campaigns as (
 
-    select distinct household_id from {{ ref('stg_retail_db__campaigns') }}
+    select distinct household_id from {{ ref('int_shared__campaign_households_unioned') }}
 
 ),
 
 redemptions as (
 
-    select distinct household_id from {{ ref('stg_retail_db__coupon_redemptions') }}
+    select distinct household_id from {{ ref('int_shared__coupon_redemptions_unioned') }}
 
 ),
 
 demographics as (
 
-    select * from {{ ref('stg_retail_db__demographics') }}
+    select * from {{ ref('int_shared__survey_answers_unioned') }}
 
 ),
 
--- A household exists because it shops, is targeted or answers a survey.
+listed as (
+
+    select household_id from {{ ref('int_shared__households_unioned') }}
+
+),
+
+-- A household exists because it shops, is targeted, answers a survey or a system lists it.
 identified as (
 
     select household_id from transactions
@@ -34,6 +40,8 @@ identified as (
     select household_id from redemptions
     union distinct
     select household_id from demographics
+    union distinct
+    select household_id from listed
 
 ),
 
@@ -41,6 +49,7 @@ described as (
 
     select
         identified.household_id,
+        {{ source_system_of('identified.household_id') }} as source_system,
         transactions.household_id is not null as has_purchased,
         campaigns.household_id is not null as is_targeted,
         demographics.household_id is not null as has_answered_survey,

@@ -1,6 +1,6 @@
 with targeted as (
 
-    select * from {{ ref('stg_retail_db__campaigns') }}
+    select * from {{ ref('int_shared__campaign_households_unioned') }}
 
 ),
 

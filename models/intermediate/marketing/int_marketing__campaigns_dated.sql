@@ -1,6 +1,6 @@
 with campaigns as (
 
-    select * from {{ ref('stg_retail_db__campaign_descriptions') }}
+    select * from {{ ref('int_shared__campaigns_unioned') }}
 
 ),
 

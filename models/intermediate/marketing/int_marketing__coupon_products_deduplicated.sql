@@ -1,6 +1,6 @@
 with coupons as (
 
-    select * from {{ ref('stg_retail_db__coupons') }}
+    select * from {{ ref('int_shared__coupon_products_unioned') }}
 
 ),
 

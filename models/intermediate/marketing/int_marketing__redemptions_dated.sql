@@ -1,6 +1,6 @@
 with redemptions as (
 
-    select * from {{ ref('stg_retail_db__coupon_redemptions') }}
+    select * from {{ ref('int_shared__coupon_redemptions_unioned') }}
 
 ),
 

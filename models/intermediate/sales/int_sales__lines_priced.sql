@@ -1,6 +1,6 @@
 with transactions as (
 
-    select * from {{ ref('stg_retail_db__transactions') }}
+    select * from {{ ref('int_shared__sales_lines_unioned') }}
 
 ),
 
@@ -20,6 +20,7 @@ priced as (
     select
         basket_id,
         product_id,
+        source_system,
         coalesce(household_id, {{ var('unknown_key') }}) as household_id,
         coalesce(store_id, {{ var('unknown_key') }}) as store_id,
         quantity,

@@ -1,24 +1,24 @@
 with products as (
 
-    select * from {{ ref('stg_retail_db__products') }}
+    select * from {{ ref('int_shared__products_unioned') }}
 
 ),
 
 transactions as (
 
-    select * from {{ ref('stg_retail_db__transactions') }}
+    select * from {{ ref('int_shared__sales_lines_unioned') }}
 
 ),
 
 coupons as (
 
-    select * from {{ ref('stg_retail_db__coupons') }}
+    select * from {{ ref('int_shared__coupon_products_unioned') }}
 
 ),
 
 promotions as (
 
-    select * from {{ ref('stg_promotion_feed__promotions') }}
+    select * from {{ ref('int_shared__promotions_unioned') }}
 
 ),
 
@@ -43,6 +43,7 @@ described as (
 
     select
         identified.product_id,
+        {{ source_system_of('identified.product_id') }} as source_system,
         products.product_id is not null as is_in_catalog,
         products.manufacturer_id,
         products.department,

@@ -6,7 +6,7 @@ with lines as (
 
 promotions as (
 
-    select * from {{ ref('stg_promotion_feed__promotions') }}
+    select * from {{ ref('int_shared__promotions_unioned') }}
 
 ),
 
@@ -38,6 +38,16 @@ identified as (
     full outer join promoting
         on selling.store_id = promoting.store_id
 
+),
+
+attributed as (
+
+    select
+        store_id,
+        {{ source_system_of('store_id') }} as source_system,
+        first_sale_date
+    from identified
+
 )
 
-select * from identified
+select * from attributed

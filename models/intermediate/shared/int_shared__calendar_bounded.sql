@@ -1,18 +1,18 @@
 with transactions as (
 
-    select * from {{ ref('stg_retail_db__transactions') }}
+    select * from {{ ref('int_shared__sales_lines_unioned') }}
 
 ),
 
 campaigns as (
 
-    select * from {{ ref('stg_retail_db__campaign_descriptions') }}
+    select * from {{ ref('int_shared__campaigns_unioned') }}
 
 ),
 
 redemptions as (
 
-    select * from {{ ref('stg_retail_db__coupon_redemptions') }}
+    select * from {{ ref('int_shared__coupon_redemptions_unioned') }}
 
 ),
 

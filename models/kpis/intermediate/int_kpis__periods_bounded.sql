@@ -1,4 +1,13 @@
 -- Grain: one row a (grain, period_start_date) that holds a day of the data.
+{% set of_single_days = [] %}
+{% for system in built_systems() %}
+    {% for table in source_systems()[system].dated_tables %}
+        {% do of_single_days.append(
+            "(source_system = '" ~ system ~ "' and table_name = '" ~ table ~ "')"
+        ) %}
+    {% endfor %}
+{% endfor %}
+
 with baskets as (
 
     select * from {{ ref('fct_baskets') }}
@@ -19,7 +28,7 @@ promotion_weeks as (
 
 control_totals as (
 
-    select * from {{ ref('stg_retail_db__load_control_totals') }}
+    select * from {{ ref('int_shared__load_control_totals_unioned') }}
 
 ),
 
@@ -27,11 +36,13 @@ control_totals as (
 latest_counts as (
 
     select
+        source_system,
         table_name,
         max(counted_at) as counted_at
     from control_totals
-    where table_name in ('transactions', 'coupon_redemptions')
-    group by table_name
+    where
+        {{ of_single_days | join('\n        or ') }}
+    group by source_system, table_name
 
 ),
 

@@ -21,6 +21,7 @@ known as (
 
     select
         household_id,
+        source_system,
         coalesce(age_band, 'Unknown') as age_band,
         coalesce(income_band, 'Unknown') as income_band,
         coalesce(home_ownership, 'Unknown') as home_ownership,
@@ -40,6 +41,7 @@ unknown as (
 
     select
         {{ var('unknown_key') }} as household_id,
+        'Unknown' as source_system,
         'Unknown' as age_band,
         'Unknown' as income_band,
         'Unknown' as home_ownership,
@@ -66,6 +68,7 @@ final as (
 
     select
         unioned.household_id,
+        unioned.source_system,
         unioned.age_band,
         age_bands.band_order as age_band_order,
         unioned.income_band,

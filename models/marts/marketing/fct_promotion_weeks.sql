@@ -11,7 +11,7 @@
 
 with promotions as (
 
-    select * from {{ ref('int_marketing__promotions_unioned') }}
+    select * from {{ ref('int_marketing__promotions_attributed') }}
 
 ),
 
@@ -22,7 +22,7 @@ loaded_weeks as (
     select
         business_week,
         max(load_id) as load_id
-    from {{ ref('int_marketing__promotions_unioned') }}
+    from {{ ref('int_marketing__promotions_attributed') }}
     group by business_week
 
 ),

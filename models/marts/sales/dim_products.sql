@@ -9,6 +9,7 @@ known as (
 
     select
         product_id,
+        source_system,
         manufacturer_id,
         coalesce(department, 'Unknown') as department,
         coalesce(brand_type, 'Unknown') as brand_type,
@@ -27,6 +28,7 @@ unknown as (
 
     select
         {{ var('unknown_key') }} as product_id,
+        'Unknown' as source_system,
         cast(null as bigint) as manufacturer_id,
         'Unknown' as department,
         'Unknown' as brand_type,

@@ -9,6 +9,7 @@ known as (
 
     select
         store_id,
+        source_system,
         first_sale_date,
         false as is_unknown
     from stores
@@ -19,6 +20,7 @@ unknown as (
 
     select
         {{ var('unknown_key') }} as store_id,
+        'Unknown' as source_system,
         cast(null as date) as first_sale_date,
         true as is_unknown
 

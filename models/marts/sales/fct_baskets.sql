@@ -7,6 +7,7 @@
         on_schema_change='fail',
     )
 }}
+-- depends_on: {{ ref('int_shared__cancelled_lines_unioned') }}
 
 with lines as (
 
@@ -15,11 +16,31 @@ with lines as (
 ),
 
 {% if is_incremental() -%}
+last_build_of_system as (
+
+    select
+        source_system,
+        max(load_id) as load_id
+    from {{ this }}
+    group by source_system
+
+),
+
 new_lines as (
 
     select lines.*
     from lines
-    where lines.load_id > (select coalesce(max(load_id), '') from {{ this }})
+    left join last_build_of_system
+        on lines.source_system = last_build_of_system.source_system
+    where lines.load_id > coalesce(last_build_of_system.load_id, '')
+
+),
+
+newly_cancelled_lines as (
+
+    select distinct basket_id
+    from {{ ref('int_shared__cancelled_lines_unioned') }}
+    where load_id > (select coalesce(max(built.load_id), '') from {{ this }} as built)
 
 ),
 
@@ -33,6 +54,12 @@ dates_to_build as (
     from {{ this }} as built
     inner join new_lines
         on built.basket_id = new_lines.basket_id
+    union distinct
+    -- The date of a basket before a line of it was cancelled.
+    select built.business_date
+    from {{ this }} as built
+    inner join newly_cancelled_lines
+        on built.basket_id = newly_cancelled_lines.basket_id
 
 ),
 
@@ -53,6 +80,7 @@ final as (
 
     select
         basket_id,
+        min(source_system) as source_system,
         min(household_id) as household_id,
         min(store_id) as store_id,
         min(business_date) as business_date,

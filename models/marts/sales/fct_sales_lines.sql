@@ -9,6 +9,7 @@
         on_schema_change='fail',
     )
 }}
+-- depends_on: {{ ref('int_shared__cancelled_lines_unioned') }}
 
 with lines as (
 
@@ -29,13 +30,25 @@ promotions as (
 ),
 
 {% if is_incremental() -%}
--- A business date is built again, as a whole, when a load since the last build brought one of
--- its lines, a product that it sold or the promotions of its week, however late they came.
+-- A business date is built again, as a whole, when a load since the last build brought or
+-- cancelled one of its lines, or brought a product that it sold or the promotions of its week,
+-- however late they came.
 -- (These CTEs read the models themselves: DuckDB materializes a CTE that is read twice.)
 last_build as (
 
-    select coalesce(max(load_id), '') as load_id
+    select max(load_id) as load_id
     from {{ this }}
+
+),
+
+-- A system that joins later brings lines that were loaded before the last build.
+last_build_of_system as (
+
+    select
+        source_system,
+        max(load_id) as load_id
+    from {{ this }}
+    group by source_system
 
 ),
 
@@ -43,6 +56,18 @@ new_lines as (
 
     select loaded.*
     from {{ ref('int_sales__lines_priced') }} as loaded
+    left join last_build_of_system
+        on loaded.source_system = last_build_of_system.source_system
+    where loaded.load_id > coalesce(last_build_of_system.load_id, '')
+
+),
+
+newly_cancelled_lines as (
+
+    select
+        loaded.basket_id,
+        loaded.product_id
+    from {{ ref('int_shared__cancelled_lines_unioned') }} as loaded
     cross join last_build
     where loaded.load_id > last_build.load_id
 
@@ -78,6 +103,14 @@ dates_to_build as (
         on
             built.basket_id = new_lines.basket_id
             and built.product_id = new_lines.product_id
+    union distinct
+    -- The date that a line was sold on before it was cancelled.
+    select built.business_date
+    from {{ this }} as built
+    inner join newly_cancelled_lines
+        on
+            built.basket_id = newly_cancelled_lines.basket_id
+            and built.product_id = newly_cancelled_lines.product_id
     union distinct
     select built.business_date
     from {{ this }} as built
@@ -125,6 +158,7 @@ final as (
     select
         lines.basket_id,
         lines.product_id,
+        lines.source_system,
         lines.household_id,
         lines.store_id,
         lines.business_date,

@@ -1,11 +1,10 @@
-with promotion_feed as (
+with promotions as (
 
-    select * from {{ ref('stg_promotion_feed__promotions') }}
+    select * from {{ ref('int_shared__promotions_unioned') }}
 
 ),
 
--- One feed so far; another one joins here.
-unioned as (
+attributed as (
 
     select
         coalesce(product_id, {{ var('unknown_key') }}) as product_id,
@@ -14,8 +13,8 @@ unioned as (
         display_location,
         mailer_location,
         load_id
-    from promotion_feed
+    from promotions
 
 )
 
-select * from unioned
+select * from attributed

@@ -1,0 +1,50 @@
+-- Staging gives required columns without nulls, and ids of the system's own range (variable
+-- id_ranges). A row here is a column that does not, and says what to do; its type and that it is
+-- there at all are checked before anything is built on it (macro union_of_systems).
+{% set columns = [] %}
+{% for entity, contract in entities().items() %}
+    {% for kind in ['required', 'optional'] %}
+        {% for column, type in contract[kind].items() %}
+            {% if kind == 'required' or type == 'id' %}
+                {% do columns.append((entity, column, kind == 'required', type == 'id')) %}
+            {% endif %}
+        {% endfor %}
+    {% endfor %}
+{% endfor %}
+{% set selects = [] %}
+{% for entity, column, is_required, is_id in columns %}
+    {% for system in built_systems() if source_systems()[system].entities.get(entity) %}
+        {% set first, last = var('id_ranges')[system] %}
+        {% set model = source_systems()[system].entities[entity] %}
+        {% set unioned = ref('int_shared__' ~ entity ~ '_unioned') %}
+        {% if is_required %}
+            {% do selects.append((
+                model, column, unioned, system, column ~ ' is null',
+                'expected a value, found null; leave the row out there or give it a value'
+            )) %}
+        {% endif %}
+        {% if is_id %}
+            {% set expected = 'expected ids from ' ~ first ~ ' to ' ~ last %}
+            {% do selects.append((
+                model, column, unioned, system, column ~ ' < ' ~ first,
+                expected ~ ', found lower ones; wrap the column in system_id there'
+            )) %}
+            {% do selects.append((
+                model, column, unioned, system, column ~ ' > ' ~ last,
+                expected ~ ', found greater ones; widen its id_ranges in dbt_project.yml'
+            )) %}
+        {% endif %}
+    {% endfor %}
+{% endfor %}
+
+{% for model, column, unioned, system, condition, finding in selects %}
+    select
+        'staging model {{ model }}: column {{ column }}: {{ finding }}' as finding,
+        count(*) as row_count
+    from {{ unioned }}
+    where
+        source_system = '{{ system }}'
+        and {{ condition }}
+    having count(*) > 0
+    {{ 'union all' if not loop.last }}
+{% endfor %}

@@ -1,0 +1,480 @@
+"""A second company with other tables reaches the same marts by its staging models alone."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pytest
+from company import small_company
+from dbt_project import BUILD, ROOT, DbtProject, copy_of_project, succeeded
+from marts import differences
+from online_shop import ALONE, BOTH, SALES, load_online_shop, online_shop
+from test_documentation import undescribed
+
+FIRST = 1_000_000_000_000
+# Loaded before the company, although it is built after it.
+EARLIER = "1000000000.0"
+NO_SALES = "lines of cancelled or refunded orders"
+SHOP_LINES = """
+select
+    basket_id - 1000000000000, product_id - 1000000000000, household_id, store_id,
+    cast(business_date as varchar), business_week, quantity,
+    cast(gross_sales_usd as varchar), cast(loyalty_discount_usd as varchar),
+    cast(net_sales_usd as varchar), is_promoted, is_private_label
+from marts.fct_sales_lines
+where source_system = 'online_shop'
+order by basket_id, product_id
+"""
+
+
+@pytest.fixture(scope="module")
+def both(built: DbtProject, tmp_path_factory: pytest.TempPathFactory) -> DbtProject:
+    """The company as it was built, and then the shop with it, by a build that is incremental."""
+    project = DbtProject(tmp_path_factory.mktemp("both"), small_company())
+    project.restore(built.warehouse)
+    load_online_shop(project.warehouse, online_shop(), EARLIER)
+    project.dbt("--warn-error", *BUILD, *BOTH)
+    project.dbt("docs", "generate", "--no-compile", *BOTH)
+    return project
+
+
+# What the marts have
+
+
+def test_sales_lines_of_the_shop_are_those_computed_by_hand(both: DbtProject):
+    assert both.fetch(SHOP_LINES) == [
+        # Two lines of item 1: 19.99 + 10.00 less 2.00.
+        (1001, 1, FIRST + 101, -1, "2017-03-04", 10, 3, "29.99", "2.00", "27.99", False, False),
+        (1001, 2, FIRST + 101, -1, "2017-03-04", 10, 1, "4.50", "0.50", "4.00", False, True),
+        # Nobody's account, an item that the catalog lacks.
+        (1002, 31, -1, -1, "2017-03-12", 11, 1, "3.10", "0.00", "3.10", False, False),
+        (1003, 2, FIRST + 102, -1, "2017-03-13", 12, 1, "5.00", "0.00", "5.00", False, True),
+        (1005, 1, FIRST + 101, -1, "2017-06-15", 25, 1, "9.99", "0.00", "9.99", False, False),
+        (1006, 3, FIRST + 101, -1, "2017-11-05", 45, 1, "1.25", "0.25", "1.00", False, True),
+    ]
+
+
+def test_cancelled_and_refunded_orders_are_no_baskets(both: DbtProject):
+    baskets = both.fetch(
+        f"select basket_id - {FIRST}, line_count, cast(net_sales_usd as varchar)"
+        " from marts.fct_baskets where source_system = 'online_shop' order by all"
+    )
+    assert baskets == [
+        (1001, 2, "31.99"),
+        (1002, 1, "3.10"),
+        (1003, 1, "5.00"),
+        (1005, 1, "9.99"),
+        (1006, 1, "1.00"),
+    ]
+
+
+def test_customers_are_never_households_of_the_same_number(both: DbtProject, built: DbtProject):
+    households = "select household_id, has_purchased from marts.dim_households"
+    assert both.fetch(f"{households} where source_system = 'online_shop' order by all") == [
+        (FIRST + 101, True),
+        (FIRST + 102, True),
+        # Refunded, and never ordered.
+        (FIRST + 103, False),
+        (FIRST + 104, False),
+    ]
+    of_101 = "select * from marts.fct_household_months where household_id = 101 order by all"
+    assert both.fetch(of_101) == built.fetch(of_101) != []
+
+
+def test_rows_of_the_company_are_as_without_the_shop(both: DbtProject, built: DbtProject):
+    for table in ("fct_sales_lines", "fct_baskets", "dim_products", "dim_households", "dim_stores"):
+        rows = f"select * from marts.{table} where source_system <> 'online_shop' order by all"
+        assert both.fetch(rows) == built.fetch(rows) != []
+    for table in ("fct_promotion_weeks", "fct_coupon_redemptions", "fct_campaign_households"):
+        rows = f"select * from marts.{table} order by all"
+        assert both.fetch(rows) == built.fetch(rows) != []
+
+
+@pytest.mark.parametrize("grain", ["day", "week", "month"])
+def test_kpis_are_the_sums_of_both(both: DbtProject, built: DbtProject, grain: str):
+    def values(project: DbtProject, kpi: str) -> dict[str, Decimal]:
+        return dict(
+            project.fetch(
+                "select cast(period_start_date as varchar), value from marts.kpi_values"
+                f" where kpi_id = '{kpi}' and grain = '{grain}' and slice = 'all'"
+            )
+        )
+
+    def start(day: str) -> str:
+        ((first,),) = both.fetch(
+            f"select cast(date_trunc('{grain}', date '{day}')::date as varchar)"
+        )
+        return first
+
+    for kpi, index in (("net_sales", 0), ("gross_sales", 1)):
+        expected = values(built, kpi)
+        for day, amounts in SALES.items():
+            expected[start(day)] = expected.get(start(day), Decimal(0)) + Decimal(amounts[index])
+        assert values(both, kpi) == expected
+    baskets = values(built, "baskets")
+    for day in SALES:
+        baskets[start(day)] = baskets.get(start(day), Decimal(0)) + 1
+    assert values(both, "baskets") == baskets
+
+
+def test_every_figure_of_both_is_audited_from_the_raw_tables(both: DbtProject, built: DbtProject):
+    figures = both.fetch("select count(*) from marts.kpi_values")
+    assert both.fetch("select count(*) from audit.audit_kpis where is_equal") == figures
+    assert both.fetch("select count(*) from audit.audit_kpis") == figures
+    assert figures > built.fetch("select count(*) from marts.kpi_values")
+
+
+def test_every_table_of_the_shop_is_held_against_its_count(both: DbtProject):
+    assert both.fetch(
+        "select table_name, column_name, cast(source_value as integer),"
+        " cast(mart_value as integer), difference_reason, verdict"
+        " from audit.audit_controls where source_name = 'online_shop' order by all"
+    ) == [
+        ("customers", None, 4, 4, None, "agrees"),
+        ("items", None, 4, 4, None, "agrees"),
+        (
+            "order_items",
+            "discount_cents",
+            775,
+            275,
+            "lines of cancelled or refunded orders",
+            "agrees",
+        ),
+        ("order_items", "list_price_cents", 10883, 5383, NO_SALES, "agrees"),
+        (
+            "order_items",
+            None,
+            9,
+            6,
+            f"{NO_SALES}; lines of one item in an order summed",
+            "agrees",
+        ),
+        ("orders", None, 7, 5, "cancelled or refunded; paid without a line", "agrees"),
+    ]
+
+
+def test_everything_of_both_is_described(both: DbtProject):
+    manifest, catalog = (
+        json.loads((both.target / f"{name}.json").read_text()) for name in ("manifest", "catalog")
+    )
+    assert "model.tally.stg_online_shop__orders" in manifest["nodes"]
+    assert list(undescribed(manifest, catalog)) == []
+
+
+def test_nothing_of_the_shop_is_in_the_company_alone(built: DbtProject):
+    manifest = json.loads((built.target / "manifest.json").read_text())
+    nodes = [*manifest["nodes"], *manifest["sources"], *manifest["unit_tests"]]
+    assert nodes and [name for name in nodes if "online_shop" in name] == []
+
+
+def test_sql_of_the_shop_is_linted(tmp_path: Path):
+    """`sqlfluff lint` passes over models that are not built; so here they are."""
+    project = DbtProject(tmp_path, None, root=copy_of_project(tmp_path / "root"))
+    shutil.copy(ROOT / ".sqlfluff", project.root)
+    variables = project.root / "dbt_project.yml"
+    replace(variables, "source_systems: [retail_db]", "source_systems: [retail_db, online_shop]")
+    folders = ("models/staging/online_shop", "models/audit/online_shop")
+    printed = succeeded(project.run("sqlfluff", "lint", *folders))
+    assert "disabled" not in printed
+
+
+def test_shop_alone_reaches_the_marts(tmp_path: Path):
+    project = DbtProject(tmp_path, None)
+    project.warehouse.parent.mkdir()
+    load_online_shop(project.warehouse, online_shop())
+    project.dbt("--warn-error", *BUILD, *ALONE)
+    assert project.fetch(
+        "select cast(sum(value) as decimal(18, 2)) from marts.kpi_values"
+        " where kpi_id = 'net_sales' and grain = 'month' and slice = 'all'"
+    ) == [(Decimal("51.08"),)]
+    assert project.fetch("select distinct is_equal from audit.audit_kpis") == [(True,)]
+    assert project.fetch("select count(*) from marts.dim_campaigns where not is_unknown") == [(0,)]
+
+
+# Incremental builds
+
+
+@pytest.fixture(scope="module")
+def workbench_of_both(both: DbtProject, tmp_path_factory: pytest.TempPathFactory) -> DbtProject:
+    """A copy of what is built, to go on from."""
+    project = DbtProject(tmp_path_factory.mktemp("workbench_of_both"), small_company())
+    project.restore(both.warehouse)
+    return project
+
+
+def test_shop_that_joins_later_is_built_as_from_nothing(workbench_of_both: DbtProject):
+    project = workbench_of_both
+    incremental = project.keep("joined")
+    project.dbt("run", "--full-refresh", *BOTH)
+    assert differences(incremental, project.warehouse) == []
+
+
+def test_news_of_the_shop_is_built_as_from_nothing(workbench_of_both: DbtProject):
+    project = workbench_of_both
+    shop = online_shop()
+    # Order 1005 is refunded, 1004 was paid after all, 1006 was placed a day before, a line of
+    # 1001 has another price, and there is a late order.
+    status = {1004: "paid", 1005: "refunded"}
+    shop["orders"] = [
+        (number, customer, placed_at, status.get(number, old))
+        for number, customer, placed_at, old in shop["orders"]
+        if number != 1006
+    ]
+    shop["orders"] += [(1006, 101, "2017-11-04T12:00:00Z", "paid")]
+    shop["orders"] += [(1008, 104, "2017-02-01T12:00:00Z", "paid")]
+    shop["order_items"][2] = (1001, 3, 2, 1, 450, 150)
+    shop["order_items"] += [(1008, 1, 1, 1, 999, 99)]
+    load_online_shop(project.warehouse, shop)
+
+    project.dbt("--warn-error", *BUILD, *BOTH)
+
+    lines = project.fetch(
+        f"select basket_id - {FIRST}, cast(business_date as varchar),"
+        " cast(sum(net_sales_usd) as varchar) from marts.fct_sales_lines"
+        " where source_system = 'online_shop' group by all order by all"
+    )
+    assert lines == [
+        (1001, "2017-03-04", "30.99"),
+        (1002, "2017-03-12", "3.10"),
+        (1003, "2017-03-13", "5.00"),
+        (1004, "2017-03-20", "45.00"),
+        (1006, "2017-11-04", "1.00"),
+        (1008, "2017-02-01", "9.00"),
+    ]
+    incremental = project.keep("news")
+    project.dbt("run", "--full-refresh", *BOTH)
+    assert differences(incremental, project.warehouse) == []
+
+
+def test_dates_without_news_of_the_shop_are_not_written(workbench_of_both: DbtProject):
+    def written() -> list[tuple]:
+        return [
+            row
+            for table in ("fct_sales_lines", "fct_baskets")
+            for row in project.fetch(
+                f"select count(*), bit_xor(hash(rowid, t)) from marts.{table} as t"
+            )
+        ]
+
+    project = workbench_of_both
+    before = written()
+    project.dbt("run", "--select", "fct_sales_lines", "fct_baskets", *BOTH)
+    assert written() == before
+
+
+# A staging model that does not keep the contract
+
+
+@pytest.fixture(scope="module")
+def broken(both: DbtProject, tmp_path_factory: pytest.TempPathFactory) -> DbtProject:
+    folder = tmp_path_factory.mktemp("broken")
+    project = DbtProject(folder, None, root=copy_of_project(folder / "root"))
+    project.restore(both.warehouse)
+    return project
+
+
+@pytest.fixture
+def staging(broken: DbtProject) -> Iterator[Path]:
+    folder = broken.root / "models/staging/online_shop"
+    texts = {path: path.read_text() for path in folder.glob("*.sql")}
+    yield folder
+    for path, text in texts.items():
+        path.write_text(text)
+
+
+def replace(path: Path, original: str, changed: str) -> None:
+    text = path.read_text()
+    assert text.count(original) == 1, (path.name, original)
+    path.write_text(text.replace(original, changed))
+
+
+@pytest.mark.parametrize(
+    ("original", "changed", "found"),
+    [
+        pytest.param(
+            "        summed.quantity,\n",
+            "",
+            "column quantity of sales_lines: expected bigint, found none; add it there",
+            id="missing",
+        ),
+        pytest.param(
+            "        cast(null as bigint) as store_id,\n",
+            "",
+            "column store_id of sales_lines: expected bigint, found none; add it there, as"
+            " cast(null as bigint) where the system has none",
+            id="missing_and_optional",
+        ),
+        pytest.param(
+            "        {{ usd('summed.list_price_usd - summed.discount_usd') }} as net",
+            "        cast(summed.list_price_usd - summed.discount_usd as double) as net",
+            "column net_sales_usd of sales_lines: expected decimal(18,2), found double; cast it"
+            " there",
+            id="another_type",
+        ),
+        pytest.param(
+            "        paid.sold_at\n",
+            "        cast(paid.sold_at as timestamp with time zone) as sold_at\n",
+            "column sold_at of sales_lines: expected timestamp, found timestamp with time zone;"
+            " cast it there",
+            id="with_a_time_zone",
+        ),
+    ],
+)
+def test_column_that_is_missing_or_of_another_type_is_one_line(
+    broken: DbtProject, staging: Path, original: str, changed: str, found: str
+):
+    replace(staging / "stg_online_shop__sales_lines.sql", original, changed)
+    completed = broken.run(
+        "dbt", "--no-use-colors", "run", "--select", "stg_online_shop__sales_lines+", *BOTH
+    )
+    assert completed.returncode == 1
+    lines = [line.strip() for line in completed.stdout.splitlines()]
+    assert lines.count(f"staging model stg_online_shop__sales_lines: {found}") == 1
+    # What reads it is not built on it.
+    assert "OK created sql view model intermediate.int_sales__lines_priced" not in completed.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "original", "changed", "finding"),
+    [
+        pytest.param(
+            "stg_online_shop__orders.sql",
+            "{{ system_id('online_shop', 'customer_id') }} as household_id",
+            "customer_id as household_id",
+            "staging model stg_online_shop__sales_lines: column household_id: expected ids from"
+            " 1000000000000 to 1999999999999, found lower ones; wrap the column in system_id there",
+            id="without_its_range",
+        ),
+        pytest.param(
+            "stg_online_shop__sales_lines.sql",
+            "        paid.household_id,\n",
+            "        paid.household_id + 1000000000000 as household_id,\n",
+            "staging model stg_online_shop__sales_lines: column household_id: expected ids from"
+            " 1000000000000 to 1999999999999, found greater ones; widen its id_ranges in"
+            " dbt_project.yml",
+            id="of_another_range",
+        ),
+        pytest.param(
+            "stg_online_shop__sales_lines.sql",
+            "        summed.quantity,\n",
+            "        nullif(summed.quantity, 3) as quantity,\n",
+            "staging model stg_online_shop__sales_lines: column quantity: expected a value, found"
+            " null; leave the row out there or give it a value",
+            id="null",
+        ),
+    ],
+)
+def test_id_out_of_range_and_missing_value_are_one_line(
+    broken: DbtProject, staging: Path, file: str, original: str, changed: str, finding: str
+):
+    replace(staging / file, original, changed)
+    selected = ("stg_online_shop__orders", "stg_online_shop__sales_lines")
+    broken.dbt("run", "--select", *selected, *BOTH)
+    completed = broken.run(
+        "dbt", "--no-use-colors", "test", "--select", "assert_staging_keeps_its_contract", *BOTH
+    )
+    assert completed.returncode == 1
+    assert "Failure in test assert_staging_keeps_its_contract" in completed.stdout
+    failures = "select finding from test_failures.assert_staging_keeps_its_contract"
+    assert broken.fetch(failures) == [(finding,)]
+
+
+@pytest.mark.parametrize(
+    ("variables", "found"),
+    [
+        (
+            "{source_systems: [retail_db, web_shop]}",
+            "source_systems: expected some of retail_db, online_shop, found web_shop; add it to"
+            " macros/source_systems.sql",
+        ),
+        (
+            "{source_systems: retail_db}",
+            "source_systems: expected a list of retail_db, online_shop, found retail_db; write it"
+            " as [retail_db]",
+        ),
+        (
+            "{source_systems: []}",
+            "source_systems: expected a list of retail_db, online_shop, found []; write it as"
+            " [retail_db]",
+        ),
+        (
+            "{source_systems: [retail_db, online_shop],"
+            " id_ranges: {retail_db: [0, 99], online_shop: [99, 199]}}",
+            "id_ranges: expected ranges apart, found that of retail_db and of online_shop to share"
+            " ids; move one of the two",
+        ),
+        (
+            "{id_ranges: {retail_db: [-9, 99]}}",
+            "id_ranges: expected no range with the unknown_key -1, found that of retail_db; move"
+            " one of the two",
+        ),
+        (
+            "{source_systems: [online_shop], id_ranges: {retail_db: [0, 99]}}",
+            "id_ranges: expected the first and last id of online_shop, found none; add them",
+        ),
+    ],
+)
+def test_wrong_variable_is_one_line(broken: DbtProject, variables: str, found: str):
+    completed = broken.run("dbt", "--no-use-colors", "parse", "--vars", variables)
+    assert completed.returncode == 2
+    lines = [line.strip() for line in completed.stdout.splitlines()]
+    assert lines.count(f"dbt_project.yml: {found}") == 1
+
+
+# What is written about it
+
+
+def test_table_of_entities_is_the_contract(built: DbtProject):
+    """`docs/your-own-source.md` lists the columns that staging must have, and no others."""
+    written = {
+        name: {
+            "required": re.findall(r"`(\w+)`", required),
+            "optional": re.findall(r"`(\w+)`", may),
+        }
+        for name, required, may in re.findall(
+            r"^\| `(\w+)` \|[^|]*\|([^|]*)\|([^|]*)\|$",
+            (ROOT / "docs/your-own-source.md").read_text(),
+            re.MULTILINE,
+        )
+    }
+    shown = built.dbt(
+        "--quiet",
+        "show",
+        "--inline",
+        "{% set rows = [] %}{% for entity, contract in entities().items() %}"
+        "{% for kind in ['required', 'optional'] %}{% for column in contract[kind] %}"
+        '{% do rows.append("select \'" ~ entity ~ "\' as entity, \'" ~ kind ~ "\' as kind, \'"'
+        ' ~ column ~ "\' as name") %}{% endfor %}{% endfor %}{% endfor %}'
+        "{{ rows | join(' union all ') }}",
+        "--limit",
+        "-1",
+        "--output",
+        "json",
+    )
+    contract: dict[str, dict[str, list[str]]] = {}
+    for row in json.loads(shown)["show"]:
+        entity = contract.setdefault(row["entity"], {"required": [], "optional": []})
+        # Written once for all: every entity has it.
+        if row["name"] != "load_id":
+            entity[row["kind"]].append(row["name"])
+    assert {name: {k: sorted(v) for k, v in kinds.items()} for name, kinds in written.items()} == {
+        name: {k: sorted(v) for k, v in kinds.items()} for name, kinds in contract.items()
+    }
+
+
+def test_raw_tables_of_the_tests_are_those_of_the_sources(both: DbtProject):
+    """The shop of the tests has the columns that the sources describe."""
+    manifest = json.loads((both.target / "manifest.json").read_text())
+    with duckdb.connect(both.warehouse, read_only=True) as connection:
+        for source in manifest["sources"].values():
+            if source["source_name"] == "online_shop":
+                found = connection.execute(
+                    f"describe raw_online_shop.{source['identifier']}"
+                ).fetchall()
+                assert {name for name, *_ in found} == set(source["columns"])
