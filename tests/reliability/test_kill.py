@@ -1,0 +1,257 @@
+"""SIGKILL at any moment: readers see the version before, and the next run finishes without help.
+
+The moments are random and spread over the time that the command took undisturbed; two of three lie
+in the part where it writes. A killed command, like a power cut, cleans nothing up.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import zip_longest
+
+import pytest
+from faults import FULL, KILLS, LAST_KILL_SECONDS, LEAST_KILLS, chance
+from stage import (
+    AFTER,
+    BEFORE,
+    COMMANDS,
+    OF_EVERY_LOAD,
+    PARSED,
+    SITUATIONS,
+    Contents,
+    Process,
+    Stage,
+    differing,
+    digest,
+    error_line,
+    without,
+)
+
+# What is in the warehouse for the time of a load, of a model or of a test: dbt drops a test's
+# failures before it writes them anew.
+PASSING = ("_staging.", "__dbt_", "test_failures.")
+
+
+@dataclass(frozen=True)
+class Kill:
+    """One kill of several of a command in a round."""
+
+    command: str
+    round: int
+    number: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"{self.command.replace(' ', '_')}-{self.round}-{self.number}"
+
+
+def planned() -> list[Kill]:
+    """Give all kills in an order in which a limit of time cuts all commands alike."""
+    of_each = [
+        [Kill(command, round_, number, count) for number in range(count)]
+        for command, round_ in BEFORE
+        for count in (KILLS.get(command, 1),)
+    ]
+    return [kill for kills in zip_longest(*of_each) for kill in kills if kill]
+
+
+def strike(
+    stage: Stage,
+    process: Process,
+    writes: Callable[[Process], bool],
+    kill: Kill,
+    share: float,
+) -> bool:
+    """Kill a command when it is through with a share of its work; whether it was still there."""
+    duration = stage.durations[kill.command, kill.round]
+    if kill.of > 1 and kill.number % 3 == 0:
+        time.sleep(share * duration.total)
+    elif kill.command == "dbt build":
+        # By its nodes, which say how far it is whatever else the machine does.
+        nodes = share * (duration.nodes - 2)
+        process.wait_for(lambda it: len(re.findall(" START ", it.out)) > nodes)
+        # Within the work on a node, which takes about as long.
+        time.sleep(0.1 * (nodes % 1))
+    else:
+        process.wait_for(writes)
+        time.sleep(share * (duration.total - duration.until_writing))
+    process.signal(signal.SIGKILL)
+    return process.wait() == -signal.SIGKILL
+
+
+def kill_one(stage: Stage, kill: Kill, state: str | None = None) -> bool:
+    """Start a command and kill it; whether it was still there.
+
+    Args:
+        stage: Where.
+        kill: Which command, and when.
+        state: What to start from, and to start from again where the command was faster than when
+            it was measured; None for the state that the stage is in.
+    """
+    share = (kill.number + chance(str(kill)).random()) / kill.of
+    for _ in range(3 if state else 1):
+        if state:
+            stage.restore(state)
+        writes = stage.writing(kill.command)
+        with stage.start(kill.command, kill.round) as process:
+            if strike(stage, process, writes, kill, share):
+                stage.kills += 1
+                return True
+        share *= 0.7
+    return False
+
+
+def in_between(held: Contents, before: Contents, after: Contents) -> list[str]:
+    """Name what a killed build left half: every table is as it was, or as it will be."""
+    held, before = without(held, *PASSING), without(before, *PASSING)
+    return sorted(
+        f"{name}: {held.get(name)}"
+        for name in held.keys() | before.keys()
+        if held.get(name) not in (before.get(name), after.get(name))
+    )
+
+
+def assert_tidy(stage: Stage, versions: int) -> None:
+    """Nothing lies about that a killed run left."""
+    assert {path.name for path in stage.warehouse.parent.iterdir()} == {"tally.duckdb"}
+    assert list(stage.temporary.iterdir()) == []
+    files = stage.serving_files() - {".lock", "versions", "tally.duckdb"}
+    assert len(files) == versions, files
+    assert all(re.fullmatch(r"versions/[^.]+\.duckdb", name) for name in files), files
+
+
+@pytest.mark.parametrize("kill", planned(), ids=str)
+def test_killed_at_any_moment(stage: Stage, kill: Kill, tried):
+    if time.monotonic() - stage.born > LAST_KILL_SECONDS:
+        pytest.skip(f"time is up: {stage.kills} kills were done")
+    command, round_ = kill.command, kill.round
+    row = tried(command, "SIGKILL", SITUATIONS[command, round_], times=0)
+    state, after = BEFORE[command, round_], AFTER[command, round_]
+    stage.restore(state)
+    served, warehouse = digest(stage.served), digest(stage.warehouse)
+
+    row["times"] = int(kill_one(stage, kill, state))
+
+    # At once: what readers see is whole, and so is what the warehouse holds.
+    is_loaded, more_versions = False, 0
+    if command == "publish":
+        assert digest(stage.warehouse) == warehouse
+        assert stage.published_now() in (
+            stage.published.get(round_ - 1, {}),
+            stage.published[round_],
+        )
+    else:
+        assert digest(stage.served) == served
+        held, before, expected = stage.held(), stage.contents[state], stage.contents[after]
+        if command == "ingestion":
+            held, before, expected = (
+                without(contents, "_staging.") for contents in (held, before, expected)
+            )
+            is_loaded = held == expected
+            assert is_loaded or differing(held, before) == []
+        else:
+            assert in_between(held, before, expected) == []
+            more_versions = publish_right_away(stage, round_, served)
+
+    # The next ordinary run. After a load that was killed, raw rows and their loads decide what is
+    # built; some are built and published all the same.
+    steps = [*COMMANDS][[*COMMANDS].index(command) :]
+    if command == "ingestion" and (kill.number % 10 != 2 * round_ or not FULL):
+        steps = steps[:1]
+    row["recovered"] = finish(stage, round_, steps, is_loaded, more_versions)
+
+
+def publish_right_away(stage: Stage, round_: int, served: str | None) -> int:
+    """Publish after a build that was killed: nothing of it is served, unless it was done.
+
+    Gives the number of new versions.
+    """
+    came_to = stage.run("publish", round_)
+    if came_to.code:
+        error_line(came_to)
+        assert digest(stage.served) == served
+        return 0
+    assert differing(stage.published_now(), stage.published[round_]) == []
+    return 1
+
+
+def finish(
+    stage: Stage,
+    round_: int,
+    steps: list[str],
+    is_loaded: bool = False,
+    more_versions: int = 0,
+) -> str:
+    """Run what is left of an ordinary run; all must be as without the fault."""
+    for step in steps:
+        came_to = stage.run(step, round_)
+        assert came_to.code == 0, came_to
+    # A load that was committed when it was killed is followed by one without news.
+    apart = OF_EVERY_LOAD if is_loaded else ()
+    expected = without(stage.contents[AFTER[steps[-1], round_]], *apart)
+    assert differing(without(stage.held(), *apart), expected) == []
+    is_published = steps[-1] == "publish"
+    expected = stage.published.get(round_ if is_published else round_ - 1, {})
+    assert differing(without(stage.published_now(), *apart), without(expected, *apart)) == []
+    assert_tidy(stage, versions=more_versions + (round_ if is_published else round_ - 1))
+    return "next run"
+
+
+@pytest.mark.skipif(not FULL, reason="in the full form: make reliability")
+def test_killed_again_and_again(stage: Stage, tried):
+    """What one killed run leaves behind must not add up with what the next one leaves."""
+    if time.monotonic() - stage.born > LAST_KILL_SECONDS:
+        pytest.skip(f"time is up: {stage.kills} kills were done")
+    row = tried("all three", "SIGKILL", "three times each in a row", times=0)
+    stage.restore(BEFORE["ingestion", 2])
+    # A load may have been committed when it was killed, so that there are more loads than two.
+    first, second = (without(stage.published[round_], *OF_EVERY_LOAD) for round_ in (1, 2))
+    for command in COMMANDS:
+        for number in range(3):
+            row["times"] += kill_one(stage, Kill(command, 2, number, 3))
+            assert without(stage.published_now(), *OF_EVERY_LOAD) in (first, second)
+        came_to = stage.run(command, 2)
+        assert came_to.code == 0, came_to
+    # A load may have been committed when it was killed, so that there are more loads than two.
+    assert (
+        differing(
+            without(stage.held(), *OF_EVERY_LOAD),
+            without(stage.contents["published 2"], *OF_EVERY_LOAD),
+        )
+        == []
+    )
+    assert_tidy(stage, versions=2)
+    row["recovered"] = "next run"
+
+
+@pytest.mark.parametrize("size", [0, 4096, 8192])
+def test_killed_while_the_warehouse_is_being_made(stage: Stage, size: int, tried):
+    """DuckDB begins a file with three headers of 4,096 bytes; a moment that is hard to hit."""
+    row = tried("ingestion", "killed while it makes the file", f"{size:,} bytes are there")
+    stage.restore("loaded 1")
+    begun = stage.warehouse.read_bytes()[:size]
+    stage.restore("nothing")
+    stage.warehouse.write_bytes(begun)
+    row["recovered"] = finish(stage, 1, ["ingestion"])
+
+
+@pytest.mark.skipif(not FULL, reason="in the full form: make reliability")
+def test_killed_while_dbt_writes_its_record(stage: Stage, tried):
+    row = tried("dbt build", "killed while it writes its record", "all files cut in half")
+    stage.restore("built 2")
+    served = digest(stage.served)
+    for name in (PARSED, "manifest.json", "run_results.json"):
+        path = stage.project.target / name
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    error_line(stage.run("publish", 2))
+    assert digest(stage.served) == served
+    row["recovered"] = finish(stage, 2, ["dbt build", "publish"])
+
+
+@pytest.mark.skipif(not FULL, reason="in the full form: make reliability")
+def test_enough_kills_were_done(stage: Stage):
+    assert stage.kills >= LEAST_KILLS
