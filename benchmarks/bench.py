@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from pathlib import Path
 import duckdb
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
 BUILD = ("dbt", "--quiet", "build", "--exclude-resource-type", "unit_test")
 LAST_DAY_BUT_ONE = "2017-12-30"
 
@@ -48,6 +50,11 @@ class Workbench:
             "TALLY_WAREHOUSE": str(self.warehouse),
             "DBT_TARGET_PATH": str(folder / "target"),
             "DBT_LOG_PATH": str(folder / "logs"),
+            "TALLY_SERVING": str(folder / "serving"),
+            "TALLY_REPORTS": str(folder / "reports"),
+            # The sample, whatever is configured.
+            "SOURCES__RETAIL_DB__TYPE": "sample",
+            "PYTHONPATH": str(ROOT),
         }
 
     def run(self, *command: str) -> Run:
@@ -104,7 +111,12 @@ def compiled_statements(target: Path) -> list[str]:
     results = json.loads((target / "run_results.json").read_text())["results"]
     statements = []
     for result in results:
-        node = manifest["nodes"][result["unique_id"]]
+        node = manifest["nodes"].get(result["unique_id"])
+        if node is None:
+            # An exposure: nothing runs for it.
+            continue
+        if node["resource_type"] != "test":
+            statements.append(f"create schema if not exists {node['schema']}")
         relation, sql = result["relation_name"] or node["relation_name"], result["compiled_code"]
         if node["resource_type"] == "seed":
             path = str(ROOT / node["original_file_path"]).replace("'", "''")
@@ -130,17 +142,73 @@ def build_bare(warehouse: Path, statements: Path) -> None:
             "preserve_insertion_order = false",
         ):
             connection.execute(f"set {setting}")
-        for schema in ("seeds", "snapshots", "staging", "intermediate", "marts", "test_failures"):
-            connection.execute(f"create schema if not exists {schema}")
+        connection.execute("create schema if not exists test_failures")
         for statement in json.loads(statements.read_text()):
             connection.execute(statement)
+
+
+def copy_bare(warehouse: Path, copy: Path) -> None:
+    """Copy the tables that are published to a new file with DuckDB alone."""
+    with duckdb.connect(copy) as connection:
+        connection.execute("set memory_limit = '2GB'")
+        path = str(warehouse).replace("'", "''")
+        connection.execute(f"attach '{path}' as warehouse (read_only)")
+        for schema, table in connection.execute(
+            "select schema_name, table_name from duckdb_tables() where database_name = 'warehouse'"
+            " and schema_name in ('marts', 'audit')"
+        ).fetchall():
+            connection.execute(f"create schema if not exists {schema}")
+            connection.execute(f"create table {schema}.{table} as from warehouse.{schema}.{table}")
+        connection.execute("checkpoint")
+
+
+def measure_postgresql(bench: Workbench, rounds: int) -> None:
+    """Load from PostgreSQL, beside what it takes PostgreSQL to give the rows away."""
+    from shop.postgresql import PostgreSQL
+    from shop.tables import sample_folder
+
+    # The server's own account passes through.
+    bench.folder.chmod(0o711)
+    server = PostgreSQL(bench.folder / "shop")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server.start(port)
+    try:
+        server.load(sample_folder(), lambda *_: None)
+        at = server.credentials
+        bench.environment |= {
+            "SOURCES__RETAIL_DB__TYPE": "postgresql",
+            "SOURCES__RETAIL_DB__CREDENTIALS": (
+                f"postgresql://{at['username']}:{at['password']}@127.0.0.1:{port}/{at['database']}"
+            ),
+            "PGPASSWORD": str(at["password"]),
+        }
+        psql = (
+            *(str(server.program().with_name("psql")), "-h", "127.0.0.1", "-p", str(port)),
+            *("-U", str(at["username"]), "-d", str(at["database"]), "-o", os.devnull),
+        )
+        ours, theirs = [], []
+        for _ in range(rounds):
+            bench.empty()
+            theirs.append(bench.run(*psql, "-c", "copy transactions to stdout"))
+            ours.append(bench.run("python", "-m", "ingestion", "--table", "transactions"))
+        report("transactions from PostgreSQL (psql)", ours, theirs, "ratio <= 4")
+        bench.run("python", "-m", "ingestion")
+        report_alone("PostgreSQL, nothing new", [bench.run("python", "-m", "ingestion")], "< 5 s")
+    finally:
+        server.stop()
+
+
+# The other side of a pair, in a process of its own.
+BARE = {"load": load_bare, "build": build_bare, "copy": copy_bare}
 
 
 def report(name: str, runs: Sequence[Run], bare: Sequence[Run], aim: str) -> None:
     """Print a line: medians, the ratio of the pairs, the peak memory."""
     ratio = statistics.median(a.seconds / b.seconds for a, b in zip(runs, bare, strict=True))
     print(
-        f"{name:<34}{statistics.median(run.seconds for run in runs):>8.1f} s"
+        f"{name:<37}{statistics.median(run.seconds for run in runs):>8.1f} s"
         f"{statistics.median(run.seconds for run in bare):>9.1f} s{ratio:>8.2f}"
         f"{max(run.megabytes for run in runs):>10,.0f} MB   {aim}",
         flush=True,
@@ -150,29 +218,29 @@ def report(name: str, runs: Sequence[Run], bare: Sequence[Run], aim: str) -> Non
 def report_alone(name: str, runs: Sequence[Run], aim: str) -> None:
     """Print a line for what nothing is compared with."""
     seconds = sum(run.seconds for run in runs)
-    print(f"{name:<34}{seconds:>8.1f} s{'':>19}{'':>13}   {aim}", flush=True)
+    print(f"{name:<37}{seconds:>8.1f} s{'':>19}{'':>13}   {aim}", flush=True)
 
 
 def main() -> None:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(description="Measure speed and memory on the whole sample.")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each (default: 3)")
-    parser.add_argument("--bare", nargs="+", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--bare", nargs="+", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.bare:
-        # The other side of a pair, in a process of its own.
-        load_bare(*arguments.bare) if len(arguments.bare) == 1 else build_bare(*arguments.bare)
+        name, *paths = arguments.bare
+        BARE[name](*map(Path, paths))
         return
 
     print(f"{arguments.rounds} rounds, {os.cpu_count()} cores, DuckDB {duckdb.__version__}")
-    print(f"{'':<34}{'median':>10}{'bare':>11}{'ratio':>8}{'peak':>13}   aim")
+    print(f"{'':<37}{'median':>10}{'bare':>11}{'ratio':>8}{'peak':>13}   aim")
     with tempfile.TemporaryDirectory(prefix="tally-bench-") as folder:
         bench = Workbench(Path(folder))
         bare = (sys.executable, __file__, "--bare")
 
         ours, theirs = [], []
         for _ in range(arguments.rounds):
-            theirs.append(bench.run(*bare, str(bench.folder / "bare.duckdb")))
+            theirs.append(bench.run(*bare, "load", str(bench.folder / "bare.duckdb")))
             (bench.folder / "bare.duckdb").unlink()
             bench.empty()
             ours.append(bench.run("python", "-m", "ingestion"))
@@ -186,18 +254,31 @@ def main() -> None:
             statements = bench.folder / "statements.json"
             statements.write_text(json.dumps(compiled_statements(bench.folder / "target")))
             bench.take("loaded.duckdb")
-            theirs.append(bench.run(*bare, str(bench.warehouse), str(statements)))
+            theirs.append(bench.run(*bare, "build", str(bench.warehouse), str(statements)))
         report("dbt build (all, no unit tests)", ours, theirs, "ratio <= 2, peak < 3,000 MB")
         (bench.folder / "loaded.duckdb").unlink()
 
+        ours, theirs = [], []
+        for _ in range(arguments.rounds):
+            # Of each round a build of its own: one that is published is not published again.
+            bench.run(*BUILD)
+            copy = bench.folder / "copy.duckdb"
+            theirs.append(bench.run(*bare, "copy", str(bench.warehouse), str(copy)))
+            copy.unlink()
+            ours.append(bench.run("python", "-m", "publishing", "publish"))
+        report("publish (copied, checked, renamed)", ours, theirs, "ratio <= 3")
+        trace = ("trace", "--kpi", "net_sales", "--period", "2017-06")
+        report_alone("trace of one number", [bench.run("python", "-m", "publishing", *trace)], "")
+
         bench.empty()
-        report_alone("make run (from nothing)", [bench.run("make", "run")], "about 90 s or less")
-        report_alone("make run (nothing new)", [bench.run("make", "run")], "< 25 s")
+        report_alone("make run (from nothing)", [bench.run("make", "run")], "about 90 s")
+        report_alone("make run (nothing new)", [bench.run("make", "run")], "")
         bench.empty()
         bench.run("python", "-m", "ingestion", "--until", LAST_DAY_BUT_ONE)
         bench.run(*BUILD)
         report_alone("ingestion (one more day)", [bench.run("python", "-m", "ingestion")], "")
         report_alone("dbt build (one more day)", [bench.run(*BUILD)], "")
+        measure_postgresql(bench, arguments.rounds)
 
 
 if __name__ == "__main__":
