@@ -23,7 +23,7 @@ where
     and table_schema not like '%!_staging' escape '!'
     and column_name = '_dlt_load_id'
     and table_name not like '!_%' escape '!'
-    and table_name <> 'load_control_totals'
+    and table_name not in ('load_control_totals', 'quarantine')
 order by table_schema, table_name
 """
 
