@@ -32,7 +32,12 @@ from ingestion.reconciliation import Day
 from ingestion.refusals import declared_types, refuse_going_back, refuse_other_columns
 from ingestion.source import ControlTotals, Source, Sources
 from ingestion.tables import TIMESTAMPS, Table
-from ingestion.warehouse import open_warehouse, shared_connection_duckdb, transaction
+from ingestion.warehouse import (
+    interruptible,
+    open_warehouse,
+    shared_connection_duckdb,
+    transaction,
+)
 
 CONTROL_TOTALS = "load_control_totals"
 
@@ -106,56 +111,66 @@ def load(
         LoadError: a table cannot be read, is not what its declaration says, or would lose
             rows; nothing of the load is in the warehouse.
     """
-    _say(f"Counting {len(tables)} tables at the source")
-    # All columns before any count: what cannot be loaded is told at once.
-    columns = [sources[table.source].columns(table) for table in tables]
-    types = [declared_types(*pair) for pair in zip(tables, columns, strict=True)]
-    counted = [
-        _Counted(
-            table,
-            of_table,
-            tuple(
-                name
-                for name in found
-                if name not in table.columns and name not in table.excluded_columns
-            ),
-            sources[table.source].control_totals(table),
-        )
-        for table, of_table, found in zip(tables, types, columns, strict=True)
-    ]
-    if dry_run and not warehouse.exists():
-        return [
-            LoadedTable(
-                table=item.table,
-                at_source=item.totals.row_count,
-                written=item.totals.row_count,
-                in_warehouse=0,
-                undeclared=item.undeclared,
+    with interruptible() as hold_interrupts:
+        _say(f"Counting {len(tables)} tables at the source")
+        # All columns before any count: what cannot be loaded is told at once.
+        columns = [sources[table.source].columns(table) for table in tables]
+        types = [declared_types(*pair) for pair in zip(tables, columns, strict=True)]
+        counted = [
+            _Counted(
+                table,
+                of_table,
+                tuple(
+                    name
+                    for name in found
+                    if name not in table.columns and name not in table.excluded_columns
+                ),
+                sources[table.source].control_totals(table),
             )
-            for item in counted
+            for table, of_table, found in zip(tables, types, columns, strict=True)
         ]
-    with open_warehouse(warehouse) as connection, _working_folder(warehouse) as folder:
-        if not full_refresh:
-            for item in counted:
-                refuse_other_columns(connection, item.table, item.types)
-                refuse_going_back(connection, item.table, item.totals)
-        parts = {
-            name: _Load(name, counted, sources[name], connection, folder, full_refresh, reconcile)
-            for name in dict.fromkeys(table.source for table in tables)
-        }
-        for name, part in parts.items():
-            _say(f"Extracting what is new from {name}")
-            part.extract()
-        if not dry_run:
-            with transaction(connection):
-                for name, part in parts.items():
-                    _say(f"Loading {name}: {sum(part.written.values()):,} rows")
-                    part.load()
-            for name in parts:
-                # The copies that dlt merges from. (Its own `load.truncate_staging_dataset` makes
-                # later refreshes fail; DuckDB drops no table in the transaction that wrote it.)
-                connection.execute(f'drop schema if exists "raw_{name}_staging" cascade')
-        return [parts[item.table.source].outcome(item, is_loaded=not dry_run) for item in counted]
+        if dry_run and not warehouse.exists():
+            return [
+                LoadedTable(
+                    table=item.table,
+                    at_source=item.totals.row_count,
+                    written=item.totals.row_count,
+                    in_warehouse=0,
+                    undeclared=item.undeclared,
+                )
+                for item in counted
+            ]
+        with (
+            open_warehouse(warehouse) as connection,
+            _working_folder(warehouse) as folder,
+        ):
+            if not full_refresh:
+                for item in counted:
+                    refuse_other_columns(connection, item.table, item.types)
+                    refuse_going_back(connection, item.table, item.totals)
+            parts = {
+                name: _Load(
+                    name, counted, sources[name], connection, folder, full_refresh, reconcile
+                )
+                for name in dict.fromkeys(table.source for table in tables)
+            }
+            for name, part in parts.items():
+                _say(f"Extracting what is new from {name}")
+                part.extract()
+            if not dry_run:
+                with transaction(connection):
+                    for name, part in parts.items():
+                        _say(f"Loading {name}: {sum(part.written.values()):,} rows")
+                        part.load()
+                    hold_interrupts()
+                for name in parts:
+                    # The copies that dlt merges from. (Its own `load.truncate_staging_dataset`
+                    # makes later refreshes fail; DuckDB drops no table in the transaction that
+                    # wrote it.)
+                    connection.execute(f'drop schema if exists "raw_{name}_staging" cascade')
+            return [
+                parts[item.table.source].outcome(item, is_loaded=not dry_run) for item in counted
+            ]
 
 
 class _Load:
@@ -552,6 +567,9 @@ def _explained(source_name: str) -> Iterator[None]:
         cause: BaseException = error
         while not isinstance(cause, LoadError) and (inner := cause.__cause__ or cause.__context__):
             cause = inner
+            # DuckDB makes an error of an interrupt in the middle of a statement.
+            if isinstance(cause, KeyboardInterrupt) or str(cause) == "Query interrupted":
+                raise KeyboardInterrupt from error
         if isinstance(cause, LoadError):
             raise cause from error
         reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]

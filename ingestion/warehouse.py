@@ -7,9 +7,12 @@ one connection inside one transaction: after a failure or a kill the warehouse i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import duckdb
 from dlt.common.destination.dataset import DBApiCursor
@@ -83,12 +86,17 @@ def open_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     is_new = not path.exists()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = duckdb.connect(path)
+        connection = _connect(path)
     except (duckdb.Error, OSError) as error:
+        if is_new:
+            path.unlink(missing_ok=True)
         reason = str(error).splitlines()[0]
+        remedy = "end the process that has it open, or move the file away"
+        if "No space left" in reason:
+            remedy = "make room on the disk"
         raise LoadError(
             f"warehouse {path}: expected a DuckDB file that can be opened for writing, found:"
-            f" {reason}; end the process that has it open, or move the file away, and load again"
+            f" {reason}; {remedy}, and load again"
         ) from error
     try:
         connection.execute("set TimeZone = 'UTC'")
@@ -102,6 +110,55 @@ def open_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             path.unlink()
         raise
     connection.close()
+
+
+def _connect(path: Path) -> duckdb.DuckDBPyConnection:
+    try:
+        return duckdb.connect(path)
+    except duckdb.IOException:
+        if not _is_begun(path):
+            raise
+        path.unlink()
+        return duckdb.connect(path)
+
+
+def _is_begun(path: Path) -> bool:
+    """Whether the file is one that a killed process was making: nothing is in it yet.
+
+    A DuckDB file begins with three headers of 4,096 bytes.
+    """
+    if not path.is_file() or path.stat().st_size >= 3 * 4096:
+        return False
+    begun = path.read_bytes()
+    return not begun or begun[8:12] == b"DUCK"
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], None]]:
+    """Let Ctrl-C end the block, until the function that it gives is called.
+
+    What is committed is committed: to say 'interrupted' after that would be untrue.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    received: list[int] = []
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    def hold() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if received:
+            # DuckDB swallows an interrupt while it imports a library.
+            raise KeyboardInterrupt
+
+    handler = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield hold
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 @contextmanager

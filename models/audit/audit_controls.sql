@@ -70,6 +70,8 @@
     {% set orders, order_items = source('online_shop', 'orders'), source('online_shop', 'order_items') %}
     {% set paid = "(select id from " ~ orders ~ " where status = 'paid')" %}
     {% set not_paid = "(select id from " ~ orders ~ " where status in ('cancelled', 'refunded'))" %}
+    {# Such as those of an order in quarantine; orders have a control of their own. #}
+    {% set of_no_order = order_items ~ ' where order_id not in (select id from ' ~ orders ~ ')' %}
     {% do controls.extend([
         {
             'source': 'online_shop', 'table': 'customers', 'mart': 'dim_households',
@@ -106,6 +108,11 @@
                         ~ ' where order_id in ' ~ not_paid,
                     'discount_cents': 'select sum(discount_cents) from ' ~ order_items
                         ~ ' where order_id in ' ~ not_paid,
+                },
+                'lines without an order': {
+                    'rows': 'select count(*) from ' ~ of_no_order,
+                    'list_price_cents': 'select sum(list_price_cents) from ' ~ of_no_order,
+                    'discount_cents': 'select sum(discount_cents) from ' ~ of_no_order,
                 },
                 'lines of one item in an order summed': {
                     'rows': audit_duplicates(

@@ -1347,6 +1347,13 @@ KPIS = (
         stands_for="days are open for ever",
     ),
     Mutant(
+        name="kpi_counted_at_with_a_time_zone",
+        file=f"{STAGING}/retail_db/stg_retail_db__load_control_totals.sql",
+        original="{{ utc_timestamp('counted_at') }}",
+        broken="counted_at",
+        stands_for="the time zone of dlt turns business time the other way",
+    ),
+    Mutant(
         name="kpi_first_period_lost",
         file=f"{KPI_STEPS}/int_kpis__periods_bounded.sql",
         original="            bounded.period_end_date >= observed.first_date\n",
