@@ -1923,6 +1923,20 @@ SYSTEMS = (
         stands_for="the discount is taken off twice",
     ),
     Mutant(
+        name="shop_amount_in_floating_point",
+        file=f"{SHOP}/stg_online_shop__sales_lines.sql",
+        original="{{ usd('summed.list_price_usd - summed.discount_usd') }}",
+        broken="cast(summed.list_price_usd - summed.discount_usd as double)",
+        stands_for="a type that the contract of staging does not have",
+    ),
+    Mutant(
+        name="shop_items_without_a_size_column",
+        file=f"{SHOP}/stg_online_shop__items.sql",
+        original="        cast(null as {{ dbt.type_string() }}) as package_size,\n",
+        broken="",
+        stands_for="a column that the contract of staging has is not there",
+    ),
+    Mutant(
         name="shop_load_of_the_order_only",
         file=f"{SHOP}/stg_online_shop__sales_lines.sql",
         original="greatest(paid.load_id, summed.load_id)",
@@ -2056,6 +2070,13 @@ SYSTEMS = (
         original="""'stg_retail_db__transactions', 'where': "source_system = 'retail_db'\"""",
         broken="""'stg_retail_db__transactions', 'where': "true\"""",
         stands_for="what another system sold hides what this one lost",
+    ),
+    Mutant(
+        name="controls_leave_lines_of_no_order_unexplained",
+        file="models/audit/audit_controls.sql",
+        original="where order_id not in (select id from ",
+        broken="where order_id in (select -id from ",
+        stands_for="lines whose order is in quarantine are taken for lost",
     ),
     Mutant(
         name="controls_leave_refunded_orders_unexplained",
