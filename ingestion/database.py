@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -19,17 +19,19 @@ import sqlalchemy as sa
 from adbc_driver_manager import Error as AdbcError
 from adbc_driver_postgresql import dbapi as adbc_postgresql
 from dlt.common.configuration.specs import ConnectionStringCredentials
+from dlt.common.libs.pyarrow import PyToArrowConversionException
 from dlt.extract.exceptions import ResourceExtractionError
 from dlt.sources.sql_database import sql_table
 from dlt.sources.sql_database.helpers import BaseTableLoader, TableLoader
 from dlt.sources.sql_database.schema_types import sqla_col_to_column_schema
-from sqlalchemy.dialects import mysql
+from psycopg.conninfo import make_conninfo
+from sqlalchemy.dialects import mysql, postgresql
 
 from ingestion.errors import LoadError
-from ingestion.source import BATCH_ROWS, ControlTotals, totals_of
-from ingestion.tables import TIMESTAMPS, Table
+from ingestion.source import BATCH_ROWS, ControlTotals, arrow_types, totals_of
+from ingestion.tables import TIMESTAMPS, TYPES, Table
 
-# The driver that dlt's short names stand for.
+# The drivers that are installed, whichever the credentials name.
 DRIVERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
 
 # A server that restarts or has no free connection is back soon; a wrong password is not.
@@ -39,13 +41,17 @@ CONNECT_ARGUMENTS = {
     "postgresql": {
         "connect_timeout": 10,
         "application_name": "tally",
-        "options": "-c timezone=UTC -c datestyle=ISO -c client_encoding=UTF8",
+        # The transaction is idle while ADBC reads its snapshot, however long that takes.
+        "options": (
+            "-c timezone=UTC -c datestyle=ISO -c client_encoding=UTF8"
+            " -c idle_in_transaction_session_timeout=0"
+        ),
     },
     "mysql": {
         "connect_timeout": 10,
         "charset": "utf8mb4",
-        # Zero dates and other values that MySQL lets in are errors here and no nulls.
-        "init_command": "set time_zone = '+00:00'",
+        # Rows wait at the server while those before them are written to Parquet.
+        "init_command": "set time_zone = '+00:00', net_write_timeout = 600",
     },
 }
 
@@ -80,6 +86,15 @@ REMEDIES = {
     "does not exist": "correct the name in .dlt/secrets.toml, or create it",
     "unknown database": "correct the name in .dlt/secrets.toml, or create it",
 }
+
+# What Python, and with it dlt, has dates and times for. PostgreSQL goes beyond, and writes
+# infinity as a number that reads as a date.
+EPOCH = date(1970, 1, 1).toordinal()
+FIRST_DAY, LAST_DAY = date.min.toordinal() - EPOCH, date.max.toordinal() - EPOCH
+MICROSECONDS = 24 * 60 * 60 * 10**6
+
+# DuckDB's decimals have no more; Arrow has wider ones, too.
+MOST_DIGITS, MOST_DIGITS_256 = 38, 76
 
 
 class _AdbcTableLoader(BaseTableLoader):
@@ -123,16 +138,18 @@ class Database:
         self._name = name
         self._schema = schema
         url = sa.make_url(credentials.to_native_representation())
-        self._url = url.set(drivername=DRIVERS.get(url.drivername, url.drivername))
-        self._kind = self._url.get_backend_name()
-        if self._kind not in BEGIN:
+        self._kind = url.drivername.partition("+")[0]
+        if self._kind not in DRIVERS:
             raise LoadError(
                 f"source {name}: credentials: expected drivername postgresql or mysql, found"
                 f" {url.drivername}; correct .dlt/secrets.toml"
             )
-        self._engine = sa.create_engine(
-            self._url, connect_args=CONNECT_ARGUMENTS[self._kind], hide_parameters=True
-        )
+        self._url = url.set(drivername=DRIVERS[self._kind])
+        arguments: dict[str, object] = dict(CONNECT_ARGUMENTS[self._kind])
+        if self._kind == "mysql" and self._url.password:
+            # PyMySQL writes a text in Latin 1.
+            arguments["password"] = self._url.password.encode()
+        self._engine = sa.create_engine(self._url, connect_args=arguments, hide_parameters=True)
         self._tables: dict[str, sa.Table] = {}
         self._snapshot = self._patiently(self._engine.connect)
         self._adbc: Any = None
@@ -157,12 +174,13 @@ class Database:
         self._engine.dispose()
 
     def columns(self, table: Table) -> dict[str, str]:
-        """Name and dlt type of every column that the source has."""
+        """Name and dlt type of every column; the server's own type where it cannot be loaded."""
         reflected = self._reflected(table)
-        return {
-            column.name: _data_type(column) or str(column.type).lower()
-            for column in reflected.columns
-        }
+        types = {column.name: str(column.type).lower() for column in reflected.columns}
+        loadable = [column for column in reflected.columns if _data_type(column) in TYPES]
+        return types | arrow_types(
+            pa.schema([(column.name, _arrow_type(column)) for column in loadable])
+        )
 
     def control_totals(self, table: Table) -> ControlTotals:
         """Count the table at the source."""
@@ -187,10 +205,22 @@ class Database:
         if not table.primary_key or self._keeps_key(table):
             return None
         key = [self._reflected(table).columns[name] for name in table.primary_key]
+        if self._kind == "mysql":
+            # It takes texts for equal that differ in case, accents or blanks at the end.
+            shown = [sa.func.min(column) for column in key]
+            same = [
+                sa.cast(column, sa.LargeBinary) if _data_type(column) == "text" else column
+                for column in key
+            ]
+        else:
+            shown = same = [
+                sa.cast(column, sa.Text) if isinstance(column.type, sa.Uuid) else column
+                for column in key
+            ]
         query = (
-            sa.select(*key)
+            sa.select(*shown)
             .where(self._is_live(table), *(column.is_not(None) for column in key))
-            .group_by(*key)
+            .group_by(*same)
             .having(sa.func.count() > 1)
         )
         rows = self._fetch(query, table)
@@ -237,16 +267,7 @@ class Database:
         """Yield the table's declared columns in Arrow tables of some `BATCH_ROWS` rows."""
 
         def wanted(query: sa.Select, reflected: sa.Table) -> sa.Select:
-            if self._adbc:
-                # ADBC writes decimals as text itself, and is slower at it than the server.
-                query = query.with_only_columns(
-                    *(
-                        sa.cast(column, sa.Text).label(column.name)
-                        if _data_type(column) == "decimal"
-                        else column
-                        for column in reflected.columns
-                    )
-                )
+            query = query.with_only_columns(*map(self._as_it_is_held, reflected.columns))
             if days is not None:
                 return query.where(self._day(table, reflected).in_(days))
             if start is None:
@@ -287,12 +308,16 @@ class Database:
     def _join_snapshot(self) -> Any:
         """Open an ADBC connection that sees what the transaction sees."""
         snapshot = self._snapshot.exec_driver_sql("select pg_export_snapshot()").scalar_one()
-        url = self._url.set(drivername="postgresql").update_query_dict({"connect_timeout": "10"})
-        connection = adbc_postgresql.connect(url.render_as_string(hide_password=False))
+        connection = adbc_postgresql.connect(
+            make_conninfo(
+                **self._url.query,
+                **self._url.translate_connect_args(username="user", database="dbname"),
+                **CONNECT_ARGUMENTS["postgresql"],
+            )
+        )
         with connection.cursor() as cursor:
             cursor.execute("set transaction isolation level repeatable read, read only")
             cursor.execute(f"set transaction snapshot '{snapshot}'")
-            cursor.execute("set local timezone = 'UTC'")
         return connection
 
     def _reflected(self, table: Table) -> sa.Table:
@@ -306,6 +331,8 @@ class Database:
                         resolve_fks=False,
                     )
                     for column in self._tables[table.name].columns:
+                        if isinstance(column.type, postgresql.DOMAIN):
+                            column.type = column.type.data_type
                         if isinstance(column.type, sa.Float | sa.Double):
                             # By way of decimals, as MySQL's come, digits would be lost.
                             column.type.asdecimal = False
@@ -345,6 +372,20 @@ class Database:
         column = columns[table.cursor]
         return sa.cast(column, sa.Date) if table.types(table.cursor) <= TIMESTAMPS else column
 
+    def _as_it_is_held(self, column: sa.Column) -> sa.ColumnElement:
+        """Say how a column is asked for, so that it comes with every digit that it has."""
+        if isinstance(column.type, mysql.FLOAT):
+            # As it is, it is written with six digits; as a double, with all.
+            return (column + sa.literal_column("0e0", sa.Double())).label(column.name)
+        if isinstance(column.type, mysql.SET):
+            # Python's sets have no order: the same value would come as another.
+            return sa.cast(column, sa.Text).label(column.name)
+        # ADBC gives the bytes of a uuid, and writes decimals as text itself, slower than the
+        # server does.
+        if self._adbc and (_data_type(column) == "decimal" or isinstance(column.type, sa.Uuid)):
+            return sa.cast(column, sa.Text).label(column.name)
+        return column
+
     def _fetch(self, query: sa.Select, table: Table) -> Sequence[sa.Row]:
         with self._readable(table):
             return self._snapshot.execute(query).all()
@@ -353,15 +394,15 @@ class Database:
         """Bring a batch into the declared columns' types, or refuse a value that has no place."""
         columns = []
         for field in schema:
-            column = batch.column(field.name)
             try:
-                columns.append(pc.cast(column, field.type))
+                column = batch.column(field.name)
+                if pa.types.is_decimal(field.type) and pa.types.is_string(column.type):
+                    column = _wide_decimals(column, field.type)
+                column = pc.cast(column, field.type)
+                _refuse_times_without_a_date(column)
             except pa.ArrowInvalid as error:
-                raise LoadError(
-                    f"table {table.source}.{table.name}: column {field.name}: expected values of"
-                    f" type {field.type}, found: {str(error).splitlines()[0]}; mend them at the"
-                    " source"
-                ) from error
+                raise self._unfit(table, field.name, field.type, error) from error
+            columns.append(column)
         return pa.Table.from_arrays(columns, schema=schema)
 
     def _patiently(self, connect: Callable[[], sa.Connection]) -> sa.Connection:
@@ -376,16 +417,33 @@ class Database:
         with self._readable():
             return connect()
 
+    def _unfit(
+        self, table: Table, column: str, expected: object, error: BaseException
+    ) -> LoadError:
+        """Make the error of a value that has no place in its column's type."""
+        return LoadError(
+            f"table {table.source}.{table.name}: column {column}: expected values of type"
+            f" {expected}, found: {str(error).splitlines()[0]}; nothing was loaded: mend them at"
+            " the source, and load again"
+        )
+
     @contextmanager
     def _readable(self, table: Table | None = None) -> Iterator[None]:
         what = f"table {table.source}.{table.name}" if table else f"source {self._name}"
         try:
             yield
         except (sa.exc.DBAPIError, AdbcError, ResourceExtractionError) as error:
-            reason = _reason(_cause(error))
+            cause = _cause(error)
+            if table and isinstance(cause, PyToArrowConversionException):
+                column = cause.field_name
+                expected = self._schema_of(table).field(column).type
+                raise self._unfit(table, column, expected, cause.__cause__ or cause) from error
+            reason = _reason(cause)
+            otherwise = "see to it that the server runs and is reached"
+            if isinstance(cause, sa.exc.DataError | OverflowError):
+                otherwise = "mend the value at the source"
             remedy = next(
-                (remedy for text, remedy in REMEDIES.items() if text in reason.lower()),
-                "see to it that the server runs and is reached",
+                (remedy for text, remedy in REMEDIES.items() if text in reason.lower()), otherwise
             )
             raise LoadError(
                 f"{what}: expected to read {self._where()} as {self._url.username}, found:"
@@ -397,8 +455,9 @@ class Database:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """Give what the database said, which dlt wraps in errors of its own."""
-    while not isinstance(error, (sa.exc.DBAPIError, AdbcError)) and error.__cause__:
+    """Give what the database or Arrow said, which dlt wraps in errors of its own."""
+    own = (sa.exc.DBAPIError, AdbcError, PyToArrowConversionException)
+    while not isinstance(error, own) and error.__cause__:
         error = error.__cause__
     return error
 
@@ -412,11 +471,48 @@ def _reason(error: BaseException) -> str:
     return " ".join(str(cause).split())[:300]
 
 
+def _wide_decimals(texts: pa.ChunkedArray, data_type: pa.Decimal128Type) -> pa.ChunkedArray:
+    """Read long texts as decimals that have room for them.
+
+    Arrow 26 overflows without a word where it casts a text of more than 38 digits to decimal128.
+
+    Raises:
+        pa.ArrowInvalid: there is one with more digits than any decimal has.
+    """
+    longest = pc.max(pc.binary_length(texts)).as_py() or 0
+    if longest <= MOST_DIGITS:
+        return texts
+    if longest > MOST_DIGITS_256:
+        raise pa.ArrowInvalid(f"a number of {longest} digits")
+    return pc.cast(texts, pa.decimal256(MOST_DIGITS_256, data_type.scale))
+
+
+def _refuse_times_without_a_date(column: pa.ChunkedArray) -> None:
+    """Refuse dates and times that lie outside the years 1 to 9999.
+
+    Raises:
+        pa.ArrowInvalid: there is one.
+    """
+    if pa.types.is_date(column.type):
+        number, unit = pa.int32(), 1
+    elif pa.types.is_timestamp(column.type):
+        number, unit = pa.int64(), MICROSECONDS
+    else:
+        return
+    bounds = pc.min_max(column.cast(number))
+    least, greatest = bounds["min"].as_py(), bounds["max"].as_py()
+    if least is not None and (least < FIRST_DAY * unit or greatest >= (LAST_DAY + 1) * unit):
+        raise pa.ArrowInvalid("infinity, or one outside the years 1 to 9999")
+
+
 def _adapted(data_type: sa.types.TypeEngine) -> sa.types.TypeEngine:
     """Give the SQLAlchemy type that tells dlt what a column holds."""
     if isinstance(data_type, sa.Float | sa.Double):
         # dlt takes them for numbers as SQLAlchemy 2.0 did.
         return sa.Numeric(asdecimal=False)
+    if isinstance(data_type, sa.Numeric) and (data_type.precision or 0) > MOST_DIGITS:
+        # Values that have more digits are refused.
+        return sa.Numeric(MOST_DIGITS, data_type.scale)
     if isinstance(data_type, mysql.TINYINT) and data_type.display_width == 1:
         return sa.Boolean()
     if isinstance(data_type, mysql.TIMESTAMP):
@@ -426,22 +522,18 @@ def _adapted(data_type: sa.types.TypeEngine) -> sa.types.TypeEngine:
 
 
 def _data_type(column: sa.Column) -> str | None:
-    """Give dlt's type of a column, None where it has none; a time zone is part of the type."""
-    schema = sqla_col_to_column_schema(column, "full", _adapted)
-    if schema.get("timezone"):
-        return "timestamp with time zone"
-    return schema.get("data_type")
+    """Give dlt's type of a column, None where it has none."""
+    return sqla_col_to_column_schema(column, "full", _adapted).get("data_type")
 
 
 def _arrow_type(column: sa.Column) -> pa.DataType:
     schema = sqla_col_to_column_schema(column, "full_with_precision", _adapted)
-    if schema["data_type"] == "decimal":
-        return pa.decimal128(schema.get("precision", 38), schema.get("scale", 9))
     return {
         "bigint": pa.int64(),
         "text": pa.string(),
         "double": pa.float64(),
         "bool": pa.bool_(),
         "date": pa.date32(),
+        "decimal": pa.decimal128(schema.get("precision", MOST_DIGITS), schema.get("scale", 9)),
         "timestamp": pa.timestamp("us", "UTC" if schema.get("timezone") else None),
     }[schema["data_type"]]

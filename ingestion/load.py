@@ -507,7 +507,7 @@ def _hints(data_type: str) -> dict[str, object]:
     """Give dlt's hints for a column; precision and scale it takes from the rows."""
     if data_type in TIMESTAMPS:
         return {"data_type": "timestamp", "timezone": data_type != "timestamp"}
-    return {} if data_type == "decimal" else {"data_type": data_type}
+    return {} if data_type.startswith("decimal") else {"data_type": data_type}
 
 
 def _with_required_key(batch: pa.Table, table: Table) -> pa.Table:

@@ -13,7 +13,8 @@ from ingestion.tables import Table
 def declared_types(table: Table, found: dict[str, str]) -> dict[str, str]:
     """Give the source's types of the declared columns, which must be what is declared."""
     for name in table.columns:
-        if found.get(name) not in (expected := table.types(name)):
+        # A declaration leaves a decimal's digits to the source.
+        if found.get(name, "").partition("(")[0] not in (expected := table.types(name)):
             raise LoadError(
                 f"table {table.source}.{table.name}: column {name}: expected"
                 f" {' or '.join(sorted(expected))}, found {found.get(name, 'no such column')};"

@@ -37,7 +37,7 @@ class Source(Protocol):
     """A source system as it is at one moment: every answer is of the same state of it."""
 
     def columns(self, table: Table) -> dict[str, str]:
-        """Name and dlt type of every column that the source has.
+        """Name and dlt type of every column that the source has, as `arrow_types` says them.
 
         Raises:
             LoadError: the source cannot be reached, or has no such table.
@@ -90,13 +90,21 @@ Sources = Mapping[str, Source]
 
 
 def arrow_types(schema: pa.Schema) -> dict[str, str]:
-    """Name and dlt type of every column of Arrow data; a time zone is part of the type."""
+    """Name and dlt type of every column of Arrow data.
+
+    A time zone is part of the type (`timestamp with time zone`), and so are a decimal's digits
+    (`decimal(12,2)`): a warehouse that has fewer would round.
+    """
     types = {
         name: column["data_type"]
         for name, column in py_arrow_to_table_schema_columns(schema).items()
     }
-    zoned = (field.name for field in schema if getattr(field.type, "tz", None))
-    return types | dict.fromkeys(zoned, "timestamp with time zone")
+    for field in schema:
+        if pa.types.is_decimal(field.type):
+            types[field.name] = f"decimal({field.type.precision},{field.type.scale})"
+        elif getattr(field.type, "tz", None):
+            types[field.name] = "timestamp with time zone"
+    return types
 
 
 def totals_of(table: Table, counted: tuple) -> ControlTotals:

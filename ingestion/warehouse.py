@@ -88,8 +88,8 @@ def open_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = _connect(path)
     except (duckdb.Error, OSError) as error:
-        if is_new:
-            path.unlink(missing_ok=True)
+        if is_new and path.exists():
+            path.unlink()
         reason = str(error).splitlines()[0]
         remedy = "end the process that has it open, or move the file away"
         if "No space left" in reason:

@@ -10,9 +10,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
+from urllib.parse import quote
 
 import duckdb
 import pytest
@@ -166,13 +169,13 @@ def test_changes_at_the_server_arrive(loader: Loader):
 
 TYPED = {
     "postgresql": (
-        "create table typed (id bigint primary key, exact numeric(38, 9), free numeric,"
-        " flag boolean, noted text, day date, at timestamp, at_zone timestamptz, weight float8)"
+        "id bigint primary key, exact numeric(38, 9), free numeric,"
+        " flag boolean, noted text, day date, at timestamp, at_zone timestamptz, weight float8"
     ),
     "mysql": (
-        "create table typed (id bigint primary key, exact decimal(38, 9), free decimal(20, 9),"
+        "id bigint primary key, exact decimal(38, 9), free decimal(20, 9),"
         " flag boolean, noted text, day date, at datetime(6), at_zone timestamp(6) null,"
-        " weight double)"
+        " weight double"
     ),
 }
 TYPED_TABLE = Table(
@@ -194,13 +197,21 @@ TYPED_TABLE = Table(
 )
 
 
+@contextmanager
+def table_typed(shop: DatabaseShop, columns: str) -> Iterator[None]:
+    """Have an empty table `typed` with these columns."""
+    shop.execute(f"create table typed ({columns})")
+    try:
+        shop.execute(f"grant select on typed to {_account(shop)}")
+        yield
+    finally:
+        shop.execute("drop table typed")
+
+
 @pytest.fixture
 def typed(loader: Loader) -> Iterator[Loader]:
-    loader.shop.execute("drop table if exists typed")
-    loader.shop.execute(TYPED[loader.shop.kind])
-    loader.shop.execute(f"grant select on typed to {_account(loader.shop)}")
-    yield loader
-    loader.shop.execute("drop table typed")
+    with table_typed(loader.shop, TYPED[loader.shop.kind]):
+        yield loader
 
 
 def _account(shop: DatabaseShop) -> str:
@@ -284,21 +295,154 @@ def test_types_survive_exactly_in_any_time_zone(
     assert typed.load([TYPED_TABLE])["typed"].written == 0
 
 
-@pytest.mark.parametrize("value", ["0.0000000001", "NaN", "1e30"])
-def test_a_number_that_does_not_fit_is_refused_and_not_rounded(
-    bench: Bench, postgresql: PostgresShop, value: str
+def one_column(data_type: str) -> Table:
+    return replace(TYPED_TABLE, columns={"id": "bigint", "held": data_type})
+
+
+@pytest.mark.parametrize(
+    ("kind", "column", "value", "data_type", "expected"),
+    [
+        ("postgresql", "uuid", "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11", "text",
+         "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
+        ("postgresql", "mood", "sad", "text", "sad"),
+        ("postgresql", "usd", "12.34", "decimal", Decimal("12.34")),
+        ("postgresql", "real", "16777217", "double", 16777216.0),
+        ("postgresql", "numeric(50, 2)", "9" * 36 + ".99", "decimal", Decimal("9" * 36 + ".99")),
+        ("postgresql", "timestamp", "9999-12-31 23:59:59.999999", "timestamp",
+         datetime(9999, 12, 31, 23, 59, 59, 999999)),
+        ("postgresql", "date", "0001-01-01", "date", date(1, 1, 1)),
+        ("mysql", "float", "16777217", "double", 16777216.0),
+        ("mysql", "set('b', 'a', 'c')", "c,a,b", "text", "b,a,c"),
+        ("mysql", "enum('a', 'b')", "b", "text", "b"),
+        ("mysql", "decimal(65, 2)", "9" * 36 + ".99", "decimal", Decimal("9" * 36 + ".99")),
+        ("mysql", "bigint unsigned", str(2**63 - 1), "bigint", 2**63 - 1),
+        ("mysql", "varchar(9) character set latin1", "Grüße", "text", "Grüße"),
+    ],
+)  # fmt: skip
+def test_types_of_a_servers_own_come_as_they_are_held(
+    bench: Bench, request: pytest.FixtureRequest, kind: str, column: str, value: str,
+    data_type: str, expected: object,
+):  # fmt: skip
+    shop = request.getfixturevalue(kind)
+    if kind == "postgresql":
+        shop.execute("drop type if exists mood")
+        shop.execute("create type mood as enum ('sad', 'ok')")
+        shop.execute("drop domain if exists usd")
+        shop.execute("create domain usd as numeric(12, 2)")
+    loader, table = Loader(bench, shop), one_column(data_type)
+    with table_typed(shop, f"id bigint primary key, held {column}"):
+        shop.execute("insert into typed values (1, %s), (2, null)", [value])
+        loader.load([table])
+        found = bench.query("select held from raw_retail_db.typed order by id")
+        # The warehouse holds what the server does: nothing is written again.
+        again = loader.load([table])["typed"].written
+    assert found == [(expected,), (None,)]
+    assert again == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "column", "value", "data_type"),
+    [
+        ("postgresql", "numeric", "0.0000000001", "decimal"),
+        ("postgresql", "numeric", "NaN", "decimal"),
+        ("postgresql", "numeric", "1e30", "decimal"),
+        ("postgresql", "numeric(50, 2)", "9" * 37 + ".99", "decimal"),
+        ("postgresql", "numeric", "9" * 44, "decimal"),
+        ("postgresql", "numeric", "9" * 200, "decimal"),
+        ("mysql", "decimal(65, 2)", "9" * 37 + ".99", "decimal"),
+        ("mysql", "bigint unsigned", str(2**63), "bigint"),
+        # Arrow has a number for each of them, and some date.
+        ("postgresql", "date", "infinity", "date"),
+        ("postgresql", "date", "0001-12-31 BC", "date"),
+        ("postgresql", "timestamp", "infinity", "timestamp"),
+        ("postgresql", "timestamp", "-infinity", "timestamp"),
+        ("postgresql", "timestamp", "10000-01-01", "timestamp"),
+        ("postgresql", "timestamptz", "infinity", "timestamp with time zone"),
+        ("mysql", "date", "0000-00-00", "date"),
+        ("mysql", "date", "2017-02-00", "date"),
+        ("mysql", "datetime", "0000-00-00", "timestamp"),
+        ("mysql", "timestamp null", "0000-00-00", "timestamp with time zone"),
+    ],
+)
+def test_a_value_that_has_no_place_is_refused_and_not_changed(
+    bench: Bench, request: pytest.FixtureRequest, kind: str, column: str, value: str, data_type: str
 ):
-    postgresql.load(bench.company)
-    loader = Loader(bench, postgresql)
-    postgresql.execute("drop table if exists typed")
-    postgresql.execute(TYPED["postgresql"])
-    postgresql.execute(f"grant select on typed to {postgresql.username}")
-    insert(postgresql, 1, "1", value, *[None] * 6)
-    try:
-        line = loader.refused([TYPED_TABLE])
-    finally:
-        postgresql.execute("drop table typed")
-    assert "retail_db.typed: column free" in line
+    shop = request.getfixturevalue(kind)
+    lax = "set statement sql_mode = '' for " if kind == "mysql" else ""
+    with table_typed(shop, f"id bigint primary key, held {column}"):
+        shop.execute(f"{lax}insert into typed values (1, %s), (2, null)", [value])
+        line = Loader(bench, shop).refused([one_column(data_type)])
+    # PyMySQL does not say of which column a number was too large.
+    assert line.startswith(
+        "table retail_db.typed: expected"
+        if column == "bigint unsigned"
+        else "table retail_db.typed: column held: expected values of type"
+    )
+    assert re.search("mend (the value|them) at the source", line)
+
+
+def test_a_cursor_without_a_date_is_refused(bench: Bench, postgresql: PostgresShop):
+    table = replace(
+        TYPED_TABLE, columns={"id": "bigint", "held": "timestamp"}, mode="append", cursor="held"
+    )
+    with table_typed(postgresql, "id bigint primary key, held timestamp"):
+        postgresql.execute("insert into typed values (1, 'infinity')")
+        line = Loader(bench, postgresql).refused([table])
+    assert "infinity" in line
+    assert "mend the value at the source" in line
+
+
+def test_a_column_that_gets_more_digits_is_refused_and_not_rounded(loader: Loader):
+    """The warehouse's column would take what fits and round the rest."""
+    table = one_column("decimal")
+    wider = "alter column held type" if loader.shop.kind == "postgresql" else "modify held"
+    with table_typed(loader.shop, "id bigint primary key, held numeric(12, 2)"):
+        loader.shop.execute("insert into typed values (1, 1.25)")
+        loader.load([table])
+        loader.shop.execute(f"alter table typed {wider} numeric(14, 4)")
+        loader.shop.execute("insert into typed values (2, 1.2367)")
+        line = loader.refused([table])
+        assert "column held: expected decimal(14,4)" in line
+        assert "found decimal(12,2); load the table whole with" in line
+        loader.load([table], full_refresh=True)
+    assert loader.bench.query("select held from raw_retail_db.typed order by id") == [
+        (Decimal("1.2500"),),
+        (Decimal("1.2367"),),
+    ]
+
+
+def test_texts_that_a_server_takes_for_equal_are_keys_of_their_own(loader: Loader):
+    table = Table(
+        source="retail_db",
+        name="typed",
+        columns={"code": "text", "at": "bigint"},
+        mode="merge",
+        primary_key=("code", "at"),
+        quarantine_limit=0.5,
+    )
+    with table_typed(loader.shop, "code varchar(9), at bigint"):
+        loader.shop.execute(
+            "insert into typed values ('abc', 1), ('ABC', 1), ('abc ', 1), ('äbc', 1), ('x', 1),"
+            " ('x', 2), ('twice', 1), ('twice', 1)"
+        )
+        outcome = loader.load([table])["typed"]
+    assert (outcome.in_warehouse, outcome.quarantined) == (6, 2)
+    assert {code for (code,) in loader.bench.query("select code from raw_retail_db.typed")} == {
+        "abc", "ABC", "abc ", "äbc", "x",
+    }  # fmt: skip
+
+
+def test_keys_that_are_uuids_are_compared(bench: Bench, postgresql: PostgresShop):
+    first, second = "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a12"
+    table = replace(one_column("text"), primary_key=("held",), deletes="keys", quarantine_limit=1.0)
+    with table_typed(postgresql, "id bigint, held uuid"):
+        postgresql.execute(f"insert into typed values (1, '{first}'), (2, '{second}')")
+        loader = Loader(bench, postgresql)
+        loader.load([table])
+        postgresql.execute(f"insert into typed values (3, '{first}')")
+        outcome = loader.load([table])["typed"]
+    assert (outcome.in_warehouse, outcome.quarantined) == (1, 2)
+    assert bench.query("select held from raw_retail_db.typed") == [(second,)]
 
 
 # One moment
@@ -524,6 +668,69 @@ def test_a_wrong_configuration_is_one_line(bench: Bench, variables: dict[str, st
     assert MARK not in run.stdout + run.stderr
 
 
+def test_the_installed_driver_is_used_whichever_is_named(loader: Loader):
+    other = {"postgresql": "postgresql+psycopg2", "mysql": "mysql+mysqldb"}[loader.shop.kind]
+    url = re.sub(r"^[^:]+", other, loader.shop.reader_url)
+    run = loader.command("--table", "products", SOURCES__RETAIL_DB__CREDENTIALS=url)
+    assert run.returncode == 0, run.stderr
+
+
+def test_a_password_may_have_any_sign(loader: Loader):
+    def escaped(text: str) -> str:
+        text = text.replace("'", "''")
+        return text if loader.shop.kind == "postgresql" else text.replace("\\", "\\\\")
+
+    hostile, usual = "a b'\\\"@:/?#%+&=ß漢", loader.shop.credentials["password"]
+    account = _account(loader.shop)
+    change = (
+        f"alter role {account} password"
+        if loader.shop.kind == "postgresql"
+        else f"alter user {account} identified by"
+    )
+    loader.shop.execute(f"{change} '{escaped(hostile)}'")
+    try:
+        url = loader.shop.reader_url.replace(usual, quote(hostile, safe=""))
+        run = loader.command("--table", "products", SOURCES__RETAIL_DB__CREDENTIALS=url)
+    finally:
+        loader.shop.execute(f"{change} '{usual}'")
+    assert run.returncode == 0, run.stderr
+
+
+def test_a_server_that_ends_idle_transactions_leaves_the_snapshot(
+    loader: Loader, monkeypatch: pytest.MonkeyPatch
+):
+    if loader.shop.kind == "mysql":
+        pytest.skip("MariaDB ends connections that wait for hours alone")
+    setting = f"alter role {loader.shop.username} {{}} idle_in_transaction_session_timeout"
+    loader.shop.execute(setting.format("set") + " = '200ms'")
+    try:
+        with loader.sources() as sources:
+            time.sleep(0.6)
+            table = BY_NAME["products"]
+            totals = sources["retail_db"].control_totals(table)
+            rows = sum(batch.num_rows for batch in sources["retail_db"].batches(table))
+    finally:
+        loader.shop.execute(setting.format("reset"))
+    assert totals.row_count == rows == len(loader.bench.company["products"])
+
+
+def test_a_server_waits_while_what_was_read_is_written(bench: Bench, mysql: MariaDbShop):
+    rows, table = 70_000, replace(one_column("text"), mode="append", cursor="id")
+    mysql.execute("set global net_write_timeout = 1")
+    try:
+        with table_typed(mysql, "id bigint primary key, held text"):
+            mysql.execute(f"insert into typed select seq, repeat('x', 900) from seq_1_to_{rows}")
+            with Loader(bench, mysql).sources() as sources:
+                read = 0
+                for batch in sources["retail_db"].batches(table):
+                    if not read:
+                        time.sleep(3)
+                    read += batch.num_rows
+    finally:
+        mysql.execute("set global net_write_timeout = 60")
+    assert read == rows
+
+
 def test_until_is_of_the_sample_alone(loader: Loader):
     run = loader.command("--until", "2017-06-30")
     assert run.returncode == 1
@@ -582,12 +789,12 @@ def test_hostile_names_load_or_are_refused_in_one_line(loader: Loader, name: str
     if loader.shop.kind == "mysql":
         # MariaDB has no names with characters beyond the basic plane.
         name = name.replace("🛒", "漢")
-    quote: Callable[[str], str] = (
+    quoted: Callable[[str], str] = (
         (lambda text: '"' + text.replace('"', '""') + '"')
         if loader.shop.kind == "postgresql"
         else (lambda text: "`" + text.replace("`", "``") + "`")
     )
-    table, column = quote(name), quote(name)
+    table, column = quoted(name), quoted(name)
     loader.shop.execute(f"create table {table} (id bigint primary key, {column} bigint)")
     try:
         loader.shop.execute(f"insert into {table} values (1, 10), (2, 20)")
@@ -599,8 +806,7 @@ def test_hostile_names_load_or_are_refused_in_one_line(loader: Loader, name: str
             outcome = loader.load([BY_NAME["products"], hostile_table(name)])
             assert outcome[name].in_warehouse == 2
             assert outcome[name].quarantined == 0
-            quoted = '"' + name + '"'
-            rows = f"select id, {quoted} from raw_retail_db.{quoted} order by id"
+            rows = f'select id, "{name}" from raw_retail_db."{name}" order by id'
             assert loader.bench.query(rows) == [(1, 10), (2, 20)]
     finally:
         loader.shop.execute(f"drop table {table}")
