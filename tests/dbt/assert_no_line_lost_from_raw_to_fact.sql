@@ -1,7 +1,7 @@
--- Every raw sales line of the retailer is in the fact once, with its amounts. A row here is a source week whose
--- lines or amounts differ: a join lost or multiplied lines, or an incremental build missed some.
--- Build again with `dbt build --full-refresh --select fct_sales_lines+`; if the row stays, a
--- model is wrong. Other systems' lines are in audit_controls.
+-- Every raw sales line of the retailer is in the fact once, with its amounts. A row here is a source
+-- week whose lines or amounts differ: a join lost or multiplied lines, or an incremental build
+-- missed some. Build again with `dbt build --full-refresh --select fct_sales_lines+`; if the row
+-- stays, a model is wrong. Other systems' lines are in audit_controls.
 with raw_lines as (
 
     select

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from company import Rows, business_week, small_company, sold_at
-from dbt_project import BUILD, ROOT, DbtProject
+from dbt_project import BUILD, DbtProject
 from marts import differences, rows
 
 # A Friday. The look-back of the next load reaches from its night to the Saturday before.
@@ -221,9 +220,7 @@ def test_build_after_a_load_without_news_writes_no_row(workbench: DbtProject, da
         assert before == after != []
 
 
-def test_day_that_loses_its_last_line_fails_the_build_until_a_full_refresh(
-    workbench: DbtProject, first_build: Path
-):
+def test_day_that_loses_its_last_line_is_empty(workbench: DbtProject, first_build: Path):
     company = company_until()
     shift = timedelta(days=1)
     company["transactions"] = [
@@ -235,20 +232,11 @@ def test_day_that_loses_its_last_line_fails_the_build_until_a_full_refresh(
     workbench.restore(first_build)
     workbench.write(company)
     workbench.load("--until", str(UNTIL))
-
-    selected = ("--select", "fct_sales_lines+", "--exclude-resource-type", "unit_test")
-    incremental = workbench.run("dbt", "--no-use-colors", "build", *selected)
-
-    assert incremental.returncode == 1
-    failed = set(re.findall(r"Failure in test (\w+)", incremental.stdout))
-    assert "unique_combination_of_columns_fct_sales_lines_basket_id__product_id" in failed
-    assert "assert_no_line_lost_from_raw_to_fact" in failed
-    # What reads the lines is not built on them, and the test's file names the way out.
-    assert "SKIP relation marts.fct_baskets" in incremental.stdout
-    advice = (ROOT / "tests/dbt/assert_no_line_lost_from_raw_to_fact.sql").read_text()
-    assert "`dbt build --full-refresh --select fct_sales_lines+`" in advice
-
-    workbench.dbt("build", "--full-refresh", *selected)
+    workbench.dbt("run")
+    incremental = workbench.keep("emptied_incremental")
+    workbench.dbt("run", "--full-refresh")
+    assert differences(incremental, workbench.warehouse) == []
     for table in ("fct_sales_lines", "fct_baskets"):
-        left = rows(workbench.warehouse, table, f"business_date = date '{EMPTIED}'")
-        assert left == []
+        emptied = f"business_date = date '{EMPTIED}'"
+        assert rows(first_build, table, emptied) != []
+        assert rows(incremental, table, emptied) == []

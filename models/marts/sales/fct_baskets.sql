@@ -5,6 +5,7 @@
         incremental_strategy='delete+insert',
         unique_key='business_date',
         on_schema_change='fail',
+        pre_hook="{{ delete_dates_without_rows(ref('fct_sales_lines')) }}",
     )
 }}
 -- depends_on: {{ ref('int_shared__cancelled_lines_unioned') }}

@@ -7,6 +7,7 @@
         incremental_strategy='delete+insert',
         unique_key='business_date',
         on_schema_change='fail',
+        pre_hook="{{ delete_dates_without_rows(ref('int_sales__lines_priced')) }}",
     )
 }}
 -- depends_on: {{ ref('int_shared__cancelled_lines_unioned') }}
