@@ -16,7 +16,7 @@ from ingestion.configuration import kind_of, open_sources
 from ingestion.errors import LoadError
 from ingestion.load import LoadedTable, load
 from ingestion.reconciliation import told
-from ingestion.tables import TABLES
+from ingestion.tables import TABLES, Table
 from ingestion.warehouse import open_warehouse
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,7 +64,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         type=_table_name,
         action="append",
         metavar="NAME",
-        help="load this table only; can be given several times",
+        help="this table only; can be given several times",
     )
     parser.add_argument(
         "--full-refresh", action="store_true", help="load the tables whole, from nothing"
@@ -120,14 +120,14 @@ def report(loaded: list[LoadedTable], dry_run: bool) -> str:
     return "\n".join(lines)
 
 
-def show_quarantine(path: Path, sources: set[str]) -> int:
-    """Print what is in quarantine."""
+def show_quarantine(path: Path, tables: list[Table]) -> int:
+    """Print what is in quarantine of these tables."""
     if not path.exists():
         raise LoadError(
             f"warehouse {path}: expected a DuckDB file, found none; load with `python -m ingestion`"
         )
     with open_warehouse(path) as connection:
-        lines = quarantine.shown(connection, sources)
+        lines = quarantine.shown(connection, tables)
     print("\n".join(lines) or "no row is in quarantine")
     return 0
 
@@ -151,7 +151,7 @@ def main() -> int:
     ]
     try:
         if arguments.quarantine:
-            return show_quarantine(warehouse_path(), {table.source for table in tables})
+            return show_quarantine(warehouse_path(), tables)
         with open_sources(
             {table.source for table in tables}, business_timezone(), arguments.until
         ) as sources:

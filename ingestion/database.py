@@ -10,11 +10,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import sqlalchemy as sa
 from adbc_driver_manager import Error as AdbcError
 from adbc_driver_postgresql import dbapi as adbc_postgresql
@@ -23,10 +22,10 @@ from dlt.common.libs.pyarrow import PyToArrowConversionException
 from dlt.extract.exceptions import ResourceExtractionError
 from dlt.sources.sql_database import sql_table
 from dlt.sources.sql_database.helpers import BaseTableLoader, TableLoader
-from dlt.sources.sql_database.schema_types import sqla_col_to_column_schema
 from psycopg.conninfo import make_conninfo
 from sqlalchemy.dialects import mysql, postgresql
 
+from ingestion.database_types import adapted, arrow_type, data_type, exactly
 from ingestion.errors import LoadError
 from ingestion.source import BATCH_ROWS, ControlTotals, arrow_types, totals_of
 from ingestion.tables import TIMESTAMPS, TYPES, Table
@@ -86,15 +85,6 @@ REMEDIES = {
     "does not exist": "correct the name in .dlt/secrets.toml, or create it",
     "unknown database": "correct the name in .dlt/secrets.toml, or create it",
 }
-
-# What Python, and with it dlt, has dates and times for. PostgreSQL goes beyond, and writes
-# infinity as a number that reads as a date.
-EPOCH = date(1970, 1, 1).toordinal()
-FIRST_DAY, LAST_DAY = date.min.toordinal() - EPOCH, date.max.toordinal() - EPOCH
-MICROSECONDS = 24 * 60 * 60 * 10**6
-
-# DuckDB's decimals have no more; Arrow has wider ones, too.
-MOST_DIGITS, MOST_DIGITS_256 = 38, 76
 
 
 class _AdbcTableLoader(BaseTableLoader):
@@ -177,9 +167,9 @@ class Database:
         """Name and dlt type of every column; the server's own type where it cannot be loaded."""
         reflected = self._reflected(table)
         types = {column.name: str(column.type).lower() for column in reflected.columns}
-        loadable = [column for column in reflected.columns if _data_type(column) in TYPES]
+        loadable = [column for column in reflected.columns if data_type(column) in TYPES]
         return types | arrow_types(
-            pa.schema([(column.name, _arrow_type(column)) for column in loadable])
+            pa.schema([(column.name, arrow_type(column)) for column in loadable])
         )
 
     def control_totals(self, table: Table) -> ControlTotals:
@@ -209,7 +199,7 @@ class Database:
             # It takes texts for equal that differ in case, accents or blanks at the end.
             shown = [sa.func.min(column) for column in key]
             same = [
-                sa.cast(column, sa.LargeBinary) if _data_type(column) == "text" else column
+                sa.cast(column, sa.LargeBinary) if data_type(column) == "text" else column
                 for column in key
             ]
         else:
@@ -289,7 +279,7 @@ class Database:
             backend="pyarrow",
             reflection_level="full_with_precision",
             included_columns=list(table.columns),
-            type_adapter_callback=_adapted,
+            type_adapter_callback=adapted,
             query_adapter_callback=wanted,
             table_loader_class=_AdbcTableLoader if self._adbc else _SnapshotTableLoader,
             backend_kwargs={"connection": self._adbc or self._snapshot, "tz": "UTC"},
@@ -347,7 +337,7 @@ class Database:
     def _schema_of(self, table: Table) -> pa.Schema:
         """Give the Arrow types of the declared columns."""
         columns = self._reflected(table).columns
-        return pa.schema([(name, _arrow_type(columns[name])) for name in table.columns])
+        return pa.schema([(name, arrow_type(columns[name])) for name in table.columns])
 
     def _keeps_key(self, table: Table) -> bool:
         """Whether the database itself sees to it that the declared key is one."""
@@ -382,7 +372,7 @@ class Database:
             return sa.cast(column, sa.Text).label(column.name)
         # ADBC gives the bytes of a uuid, and writes decimals as text itself, slower than the
         # server does.
-        if self._adbc and (_data_type(column) == "decimal" or isinstance(column.type, sa.Uuid)):
+        if self._adbc and (data_type(column) == "decimal" or isinstance(column.type, sa.Uuid)):
             return sa.cast(column, sa.Text).label(column.name)
         return column
 
@@ -395,14 +385,9 @@ class Database:
         columns = []
         for field in schema:
             try:
-                column = batch.column(field.name)
-                if pa.types.is_decimal(field.type) and pa.types.is_string(column.type):
-                    column = _wide_decimals(column, field.type)
-                column = pc.cast(column, field.type)
-                _refuse_times_without_a_date(column)
+                columns.append(exactly(batch.column(field.name), field.type))
             except pa.ArrowInvalid as error:
                 raise self._unfit(table, field.name, field.type, error) from error
-            columns.append(column)
         return pa.Table.from_arrays(columns, schema=schema)
 
     def _patiently(self, connect: Callable[[], sa.Connection]) -> sa.Connection:
@@ -469,71 +454,3 @@ def _reason(error: BaseException) -> str:
         # PyMySQL: number and text.
         return " ".join(str(cause.args[1]).split())
     return " ".join(str(cause).split())[:300]
-
-
-def _wide_decimals(texts: pa.ChunkedArray, data_type: pa.Decimal128Type) -> pa.ChunkedArray:
-    """Read long texts as decimals that have room for them.
-
-    Arrow 26 overflows without a word where it casts a text of more than 38 digits to decimal128.
-
-    Raises:
-        pa.ArrowInvalid: there is one with more digits than any decimal has.
-    """
-    longest = pc.max(pc.binary_length(texts)).as_py() or 0
-    if longest <= MOST_DIGITS:
-        return texts
-    if longest > MOST_DIGITS_256:
-        raise pa.ArrowInvalid(f"a number of {longest} digits")
-    return pc.cast(texts, pa.decimal256(MOST_DIGITS_256, data_type.scale))
-
-
-def _refuse_times_without_a_date(column: pa.ChunkedArray) -> None:
-    """Refuse dates and times that lie outside the years 1 to 9999.
-
-    Raises:
-        pa.ArrowInvalid: there is one.
-    """
-    if pa.types.is_date(column.type):
-        number, unit = pa.int32(), 1
-    elif pa.types.is_timestamp(column.type):
-        number, unit = pa.int64(), MICROSECONDS
-    else:
-        return
-    bounds = pc.min_max(column.cast(number))
-    least, greatest = bounds["min"].as_py(), bounds["max"].as_py()
-    if least is not None and (least < FIRST_DAY * unit or greatest >= (LAST_DAY + 1) * unit):
-        raise pa.ArrowInvalid("infinity, or one outside the years 1 to 9999")
-
-
-def _adapted(data_type: sa.types.TypeEngine) -> sa.types.TypeEngine:
-    """Give the SQLAlchemy type that tells dlt what a column holds."""
-    if isinstance(data_type, sa.Float | sa.Double):
-        # dlt takes them for numbers as SQLAlchemy 2.0 did.
-        return sa.Numeric(asdecimal=False)
-    if isinstance(data_type, sa.Numeric) and (data_type.precision or 0) > MOST_DIGITS:
-        # Values that have more digits are refused.
-        return sa.Numeric(MOST_DIGITS, data_type.scale)
-    if isinstance(data_type, mysql.TINYINT) and data_type.display_width == 1:
-        return sa.Boolean()
-    if isinstance(data_type, mysql.TIMESTAMP):
-        # Held in UTC and read in the session's time zone, which is UTC.
-        return sa.DateTime(timezone=True)
-    return data_type
-
-
-def _data_type(column: sa.Column) -> str | None:
-    """Give dlt's type of a column, None where it has none."""
-    return sqla_col_to_column_schema(column, "full", _adapted).get("data_type")
-
-
-def _arrow_type(column: sa.Column) -> pa.DataType:
-    schema = sqla_col_to_column_schema(column, "full_with_precision", _adapted)
-    return {
-        "bigint": pa.int64(),
-        "text": pa.string(),
-        "double": pa.float64(),
-        "bool": pa.bool_(),
-        "date": pa.date32(),
-        "decimal": pa.decimal128(schema.get("precision", MOST_DIGITS), schema.get("scale", 9)),
-        "timestamp": pa.timestamp("us", "UTC" if schema.get("timezone") else None),
-    }[schema["data_type"]]

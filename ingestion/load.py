@@ -13,19 +13,18 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dlt
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-from dlt.common.utils import uniq_id
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from ingestion import quarantine, raw, reconciliation
+from ingestion import control_totals, quarantine, raw, reconciliation
 from ingestion.errors import LoadError
 from ingestion.quarantine import SetAside
 from ingestion.reconciliation import Day
@@ -38,8 +37,6 @@ from ingestion.warehouse import (
     shared_connection_duckdb,
     transaction,
 )
-
-CONTROL_TOTALS = "load_control_totals"
 
 
 @dataclass(frozen=True)
@@ -231,7 +228,9 @@ class _Load:
                         yield self._days_read_whole(item)
                     else:
                         yield self._resource(item)
-            yield self._control_totals()
+            yield control_totals.resource(
+                ((item.table, item.totals) for item in self._counted), self._counted_at
+            )
 
         with _explained(self._source_name):
             self._pipeline.extract(
@@ -247,45 +246,26 @@ class _Load:
 
     def load(self) -> None:
         """Let dlt load the extracted files; the caller holds the transaction."""
-        totals = raw.relation(self._source_name, CONTROL_TOTALS)
         (load_id,) = self._pipeline.list_normalized_load_packages()
         for name, days in self._days.items():
-            self._delete_days(self._set_aside[name].table, days)
-        earlier = None
-        if self._full_refresh and raw.exists(self._connection, self._source_name, CONTROL_TOTALS):
-            # dlt drops this table with those to refresh; what was counted before is history.
-            earlier = self._connection.execute(f"from {totals}").to_arrow_table()
-        with _explained(self._source_name):
+            raw.delete_days(self._connection, self._set_aside[name].table, days)
+        with ExitStack() as stack:
+            stack.enter_context(_explained(self._source_name))
+            if self._full_refresh:
+                # dlt drops the counts with the tables to refresh; those of before are history.
+                stack.enter_context(control_totals.kept(self._connection, self._source_name))
             self._pipeline.load()
-        if earlier is not None:
-            self._connection.register("earlier_totals", earlier)
-            self._connection.execute(f"insert into {totals} by name from earlier_totals")
-            self._connection.unregister("earlier_totals")
         for name, days in self._days.items():
-            self._touch_days(self._set_aside[name].table, days, load_id)
+            raw.touch_days(self._connection, self._set_aside[name].table, days, load_id)
         for found in self._set_aside.values():
             self._delete_gone(found, load_id)
         quarantine.keep(self._connection, self._source_name, load_id, self._read())
-        self._record_quarantine(totals, load_id)
-
-    def _record_quarantine(self, totals: str, load_id: str) -> None:
-        """Write how much of what the source counted is in quarantine, beside its counts."""
-        for item in self._counted:
-            set_aside = quarantine.held(self._connection, item.table)
-            figures = [("quarantined_row_count", None, set_aside.row_count)] + [
-                ("quarantined_amount_sum", column, amount)
-                for column, amount in set_aside.amount_sums.items()
-            ]
-            for measure, column, value in figures:
-                self._connection.execute(
-                    f"insert into {totals} by name select ? as table_name, ? as measure,"
-                    " ? as column_name, ? as value, ? as counted_at, ? as _dlt_load_id,"
-                    " ? as _dlt_id",
-                    [
-                        *(item.table.name, measure, column, str(value)),
-                        *(self._counted_at, load_id, uniq_id()),
-                    ],
-                )
+        control_totals.record_quarantine(
+            self._connection,
+            [item.table for item in self._counted],
+            self._counted_at,
+            load_id,
+        )
 
     def outcome(self, item: _Counted, *, is_loaded: bool) -> LoadedTable:
         """Say what became of a table."""
@@ -333,15 +313,6 @@ class _Load:
         """Whether a table is read in part, so that something can be missed."""
         return table.cursor is not None and raw.is_held(self._connection, table)
 
-    def _delete_days(self, table: Table, days: list[object]) -> None:
-        """Make room for days that are read whole."""
-        column = raw.quoted(table.cursor)
-        if table.types(table.cursor) <= TIMESTAMPS:
-            column = f"cast({column} as date)"
-        self._connection.execute(
-            f"delete from {raw.raw(table)} where list_contains($days, {column})", {"days": days}
-        )
-
     def _delete_gone(self, found: SetAside, load_id: str) -> None:
         """Delete what is deleted at the source, and what is in quarantine now."""
         table, connection = found.table, self._connection
@@ -351,23 +322,7 @@ class _Load:
         if present := self._keys_at_source(table):
             deleted += raw.delete_other_keys(connection, table, pa.concat_tables(present))
         self._deleted[table.name] = len(deleted)
-        self._touch_days(table, [moment for (moment,) in deleted], load_id)
-
-    def _touch_days(self, table: Table, gone: list[object], load_id: str) -> None:
-        """Let what remains of the days on which something is gone count as loaded anew.
-
-        Models build a business date again, as a whole, when a load brought a row of it. It has
-        hours of two dates in UTC.
-        """
-        if not gone or not table.cursor or not table.types(table.cursor) <= TIMESTAMPS:
-            return
-        dates = {moment.date() if isinstance(moment, datetime) else moment for moment in gone}
-        near = {day + timedelta(days=days) for day in dates for days in (-1, 0, 1)}
-        self._connection.execute(
-            f"update {raw.raw(table)} set _dlt_load_id = $load_id"
-            f" where list_contains($near, cast({raw.quoted(table.cursor)} as date))",
-            {"load_id": load_id, "near": sorted(near)},
-        )
+        raw.touch_days(connection, table, [moment for (moment,) in deleted], load_id)
 
     def _is_unchanged(self, table: Table) -> bool:
         """Whether a table to replace has in the warehouse exactly the rows of the source.
@@ -483,20 +438,6 @@ class _Load:
             self._gone.setdefault(table.name, []).append(gone.select(table.primary_key))
         return batch.filter(pc.invert(deleted))
 
-    def _control_totals(self) -> object:
-        return dlt.resource(
-            [row for item in self._counted for row in _control_rows(item, self._counted_at)],
-            name=CONTROL_TOTALS,
-            write_disposition="append",
-            columns={
-                "table_name": {"data_type": "text", "nullable": False},
-                "measure": {"data_type": "text", "nullable": False},
-                "column_name": {"data_type": "text"},
-                "value": {"data_type": "text"},
-                "counted_at": {"data_type": "timestamp", "nullable": False},
-            },
-        )
-
 
 def _say(step: str) -> None:
     """Tell a person what is going on."""
@@ -533,29 +474,6 @@ def _changed_rows(
             f"select batch.* from batch anti join {raw.raw(table)} as held on {same}"
         ).to_arrow_table()
     return _with_required_key(changed, table) if changed.num_rows else None
-
-
-def _control_rows(item: _Counted, counted_at: datetime) -> Iterator[dict[str, object]]:
-    """Give the control totals of one table as rows of `load_control_totals`."""
-
-    def row(measure: str, column: str | None, value: object) -> dict[str, object]:
-        if isinstance(value, date):
-            value = value.isoformat()
-        return {
-            "table_name": item.table.name,
-            "measure": measure,
-            "column_name": column,
-            "value": None if value is None else str(value),
-            "counted_at": counted_at,
-        }
-
-    totals = item.totals
-    yield row("row_count", None, totals.row_count)
-    for column, amount in totals.amount_sums.items():
-        yield row("amount_sum", column, amount)
-    if item.table.cursor:
-        yield row("cursor_min", item.table.cursor, totals.cursor_min)
-        yield row("cursor_max", item.table.cursor, totals.cursor_max)
 
 
 @contextmanager

@@ -241,15 +241,16 @@ def _text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def shown(connection: duckdb.DuckDBPyConnection, sources: Iterable[str]) -> list[str]:
-    """Lay out what is in quarantine, for people: one line a row, by table and rule."""
+def shown(connection: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> list[str]:
+    """Lay out what is in quarantine of these tables, for people: one line a row, by rule."""
     lines = []
-    for source_name in sorted(sources):
-        if not exists(connection, source_name, QUARANTINE):
+    for table in sorted(tables, key=lambda table: (table.source, table.name)):
+        if not exists(connection, table.source, QUARANTINE):
             continue
-        for table, rule, load_id, row in connection.execute(
-            f"select table_name, rule, _dlt_load_id, row_values"
-            f" from {relation(source_name, QUARANTINE)} order by all"
+        for rule, load_id, row in connection.execute(
+            f"select rule, _dlt_load_id, row_values from {relation(table.source, QUARANTINE)}"
+            " where table_name = ? order by all",
+            [table.name],
         ).fetchall():
-            lines.append(f"{source_name}.{table}  {rule}  (load {load_id})  {row}")
+            lines.append(f"{table.source}.{table.name}  {rule}  (load {load_id})  {row}")
     return lines

@@ -1,12 +1,15 @@
-"""The raw tables in the warehouse: what they are called and what they hold."""
+"""The raw tables in the warehouse: what they are called, what they hold, what leaves them."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 import duckdb
 import pyarrow as pa
 
 from ingestion.source import arrow_types
-from ingestion.tables import Table
+from ingestion.tables import TIMESTAMPS, Table
 
 
 def quoted(identifier: str) -> str:
@@ -80,6 +83,43 @@ def delete_other_keys(connection: duckdb.DuckDBPyConnection, table: Table, keys:
         table,
         f"not exists (select 1 from named where {same(table, table.primary_key, 'held', 'named')})",
         keys,
+    )
+
+
+def delete_days(
+    connection: duckdb.DuckDBPyConnection, table: Table, days: Sequence[object]
+) -> None:
+    """Delete the rows whose cursor lies on these days (UTC), or has these values."""
+    column = quoted(table.cursor)
+    if table.types(table.cursor) <= TIMESTAMPS:
+        column = f"cast({column} as date)"
+    connection.execute(
+        f"delete from {raw(table)} where list_contains($days, {column})", {"days": days}
+    )
+
+
+def touch_days(
+    connection: duckdb.DuckDBPyConnection, table: Table, gone: Sequence[object], load_id: str
+) -> None:
+    """Let what remains of the days on which something is gone count as loaded anew.
+
+    Models build a business date again, as a whole, when a load brought a row of it. It has hours
+    of two dates in UTC.
+
+    Args:
+        connection: The warehouse.
+        table: The declaration.
+        gone: The cursor's values of what is gone.
+        load_id: The load that the rows then count as of.
+    """
+    if not gone or not table.cursor or not table.types(table.cursor) <= TIMESTAMPS:
+        return
+    dates = {moment.date() if isinstance(moment, datetime) else moment for moment in gone}
+    near = {day + timedelta(days=days) for day in dates for days in (-1, 0, 1)}
+    connection.execute(
+        f"update {raw(table)} set _dlt_load_id = $load_id"
+        f" where list_contains($near, cast({quoted(table.cursor)} as date))",
+        {"load_id": load_id, "near": sorted(near)},
     )
 
 

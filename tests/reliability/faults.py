@@ -9,8 +9,13 @@ import secrets
 # `make reliability` sets it; plain `pytest` tries each fault once or twice.
 FULL = os.environ.get("TALLY_RELIABILITY") == "full"
 
-# Another one each time, so that other moments are tried; the summary says which.
-SEED = os.environ.get("TALLY_SEED") or secrets.token_hex(4)
+# Another one each time, so that other moments are tried; the summary says which. Where several
+# processes test, they have one.
+SEED = (
+    os.environ.get("TALLY_SEED")
+    or os.environ.get("PYTEST_XDIST_TESTRUNUID", "")[:8]
+    or secrets.token_hex(4)
+)
 
 # Kills of a command in one round. A killed build costs another one, a killed publish a second.
 KILLS = {"ingestion": 10, "dbt build": 4, "publish": 14} if FULL else {}

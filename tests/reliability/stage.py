@@ -65,6 +65,8 @@ ARGUMENTS = {("ingestion", 1): ("--until", str(UNTIL))}
 # What differs from run to run: when something was done, and what is derived from that.
 OF_THE_RUN = {"_dlt_id", "counted_at", "dbt_scd_id", "dbt_updated_at"}
 OF_THE_SNAPSHOT = {"dbt_valid_from", "dbt_valid_to"}
+# Likewise in the marts `dim_..._versions`, which are made of the snapshots.
+OF_THE_VERSIONS = {"valid_from", "valid_to"}
 LOAD_IDS = {"load_id", "_dlt_load_id"}
 
 # What every load adds to, with or without news.
@@ -457,6 +459,10 @@ def warehouse_contents(path: Path | None) -> Contents:
     return contents
 
 
+def _of_the_run(table: str) -> set[str]:
+    return OF_THE_RUN | OF_THE_VERSIONS if table.endswith("_versions") else OF_THE_RUN
+
+
 def _held(schema: str, table: str, columns: list[str]) -> str:
     parts = [
         f'case when "{name}" is not null then'
@@ -464,7 +470,7 @@ def _held(schema: str, table: str, columns: list[str]) -> str:
         if name in LOAD_IDS
         else f'"{name}"'
         for name in columns
-        if name not in OF_THE_RUN | OF_THE_SNAPSHOT
+        if name not in _of_the_run(table) | OF_THE_SNAPSHOT
     ]
     if OF_THE_SNAPSHOT.issubset(columns):
         window = f'over (partition by "{columns[0]}" order by dbt_valid_from)'
@@ -500,7 +506,7 @@ def published_contents(path: Path | None) -> Contents:
                     " and table_name = ? order by column_index",
                     [schema, table],
                 ).fetchall()
-                if name not in LOAD_IDS | OF_THE_RUN
+                if name not in LOAD_IDS | _of_the_run(table)
             ]
             listed = ", ".join(f'"{name}"' for name in columns)
             contents[f"{schema}.{table}"] = connection.execute(
