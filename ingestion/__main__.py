@@ -17,7 +17,7 @@ from ingestion.errors import LoadError
 from ingestion.load import LoadedTable, load
 from ingestion.reconciliation import told
 from ingestion.tables import TABLES, Table
-from ingestion.warehouse import open_warehouse
+from ingestion.warehouse import is_interrupt, open_warehouse
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -169,8 +169,7 @@ def main() -> int:
     except KeyboardInterrupt:
         return _interrupted()
     except RuntimeError as error:
-        # What DuckDB makes of an interrupt in the middle of a statement.
-        if str(error) != "Query interrupted":
+        if not is_interrupt(error):
             raise
         return _interrupted()
     print(report(loaded, arguments.dry_run))

@@ -485,9 +485,6 @@ def _explained(source_name: str) -> Iterator[None]:
         cause: BaseException = error
         while not isinstance(cause, LoadError) and (inner := cause.__cause__ or cause.__context__):
             cause = inner
-            # DuckDB makes an error of an interrupt in the middle of a statement.
-            if isinstance(cause, KeyboardInterrupt) or str(cause) == "Query interrupted":
-                raise KeyboardInterrupt from error
         if isinstance(cause, LoadError):
             raise cause from error
         reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]

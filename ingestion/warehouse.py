@@ -12,10 +12,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
+from types import FrameType, TracebackType
 
 import duckdb
 from dlt.common.destination.dataset import DBApiCursor
+from dlt.common.destination.exceptions import DestinationTerminalException
 from dlt.destinations import duckdb as duckdb_destination
 from dlt.destinations.impl.duckdb.duck import DuckDbClient
 from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
@@ -58,6 +59,18 @@ class _SharedConnectionClient(DuckDbClient):
             config.credentials,
             capabilities,
         )
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        super().__exit__(kind, error, traceback)
+        if is_interrupt(error):
+            # dlt waits for a job that ends in no Exception for ever, and tries one that ends in
+            # any other one again.
+            raise DestinationTerminalException("interrupted") from error
 
 
 class shared_connection_duckdb(duckdb_destination):
@@ -133,6 +146,11 @@ def _is_begun(path: Path) -> bool:
     return not begun or begun[8:12] == b"DUCK"
 
 
+def is_interrupt(error: BaseException | None) -> bool:
+    """Whether an error is Ctrl-C, as Python has it or as DuckDB does within a statement."""
+    return isinstance(error, KeyboardInterrupt) or str(error) == "Query interrupted"
+
+
 @contextmanager
 def interruptible() -> Iterator[Callable[[], None]]:
     """Let Ctrl-C end the block, until the function that it gives is called.
@@ -157,6 +175,11 @@ def interruptible() -> Iterator[Callable[[], None]]:
     handler = signal.signal(signal.SIGINT, interrupt)
     try:
         yield hold
+    except Exception as error:
+        if received:
+            # What libraries make of an interrupt.
+            raise KeyboardInterrupt from error
+        raise
     finally:
         signal.signal(signal.SIGINT, handler)
 

@@ -81,6 +81,35 @@ def test_load_while_a_library_imports_another(stage: Stage, tried):
     row["recovered"] = "next run"
 
 
+@pytest.mark.parametrize(
+    "interrupt",
+    [
+        "lambda *_: os.kill(os.getpid(), signal.SIGINT)",
+        "lambda *_: (threading.Timer(0.1, os.kill, [os.getpid(), signal.SIGINT]).start(),"
+        " duckdb.sql('select count(*) from range(2000000000) t(a) where hash(a) % 7 = 3')"
+        ".fetchall())",
+    ],
+    ids=["between statements", "in a statement"],
+)
+def test_load_within_a_job(stage: Stage, interrupt: str, tried):
+    """dlt waits for a job for ever that ends in an interrupt."""
+    row = tried("ingestion", "Ctrl-C", "within a job of dlt's")
+    stage.restore("published 1")
+    code = (
+        "import os, signal, sys, threading\n"
+        "import duckdb\n"
+        "from dlt.destinations.impl.duckdb.duck import DuckDbCopyJob\n"
+        "import ingestion.__main__ as m\n"
+        f"DuckDbCopyJob.run = {interrupt}\n"
+        "sys.exit(m.main())"
+    )
+    with stage.start_other("python", "-c", code, **stage.files(2)) as process:
+        came_to = Ended("python -m ingestion", process.wait(), process.out, process.err)
+    assert error_line(came_to, 130).startswith("interrupted: nothing was loaded")
+    assert differing(stage.held(), stage.contents["published 1"]) == []
+    row["recovered"] = "next run"
+
+
 def test_load_that_is_committed_is_not_said_to_be_undone(stage: Stage, tried):
     row = tried("ingestion", "Ctrl-C", "after the commit")
     stage.restore("published 1")
