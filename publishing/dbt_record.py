@@ -33,8 +33,14 @@ class Build:
 
 
 def read_manifest(target: Path) -> dict[str, Any]:
-    """Read the project as dbt last saw it."""
-    return _read(target / "manifest.json")
+    """Read the project as dbt last saw it, without what is switched off: dbt never builds it."""
+    manifest = _read(target / "manifest.json")
+    return manifest | {
+        kind: {
+            key: node for key, node in manifest[kind].items() if node["config"].get("enabled", True)
+        }
+        for kind in ("nodes", "sources")
+    }
 
 
 def passed_build(target: Path, database: str) -> Build:

@@ -31,5 +31,5 @@ def target_folder() -> Path:
 
 
 def project_variables() -> dict[str, object]:
-    """Give the variables of the dbt project: the time zone, the key of unknown members."""
+    """Give the variables of the dbt project, such as id_ranges."""
     return yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]

@@ -8,7 +8,9 @@ from typing import Any
 
 import duckdb
 
-from publishing.database import identifier
+from publishing.database import identifier, literal
+from publishing.errors import PublishingError
+from publishing.trace.audit import Audit, AuditModel
 from publishing.trace.recompute import Recomputation
 
 
@@ -32,7 +34,7 @@ class Load:
     """What a load of dlt brought of the rows that are counted.
 
     Attributes:
-        table: Raw table.
+        table: Raw table, or tables where a row is made of several.
         load_id: dlt's id.
         completed_at: When it was complete (UTC); None where dlt has no record of it.
         row_count: Rows of the period and slice.
@@ -42,6 +44,41 @@ class Load:
     load_id: str
     completed_at: datetime | None
     row_count: int
+
+
+@dataclass(frozen=True)
+class Entity:
+    """Where the rows of a kind, which the audit has without their loads, are found with them.
+
+    Attributes:
+        name: View with the rows of all systems, their ids moved into the system's range.
+        key: Columns that a row is known by in the audit.
+        own_key: The same of the view, in the system's own ids.
+    """
+
+    name: str
+    key: str
+    own_key: str
+
+
+# Kind of rows to its entity.
+ENTITIES = {
+    "lines": Entity(
+        "int_shared__sales_lines_unioned",
+        "basket_id, product_id",
+        "basket_id - first_id, product_id - first_id",
+    ),
+    "redemptions": Entity(
+        "int_shared__coupon_redemptions_unioned",
+        "household_id, campaign, redemption_date",
+        "household_id - first_id, cast(campaign_id as varchar), redemption_date",
+    ),
+    "targets": Entity(
+        "int_shared__campaign_households_unioned",
+        "household_id, campaign",
+        "household_id - first_id, cast(campaign_id as varchar)",
+    ),
+}
 
 
 def lineage(
@@ -99,17 +136,94 @@ def _step(connection: duckdb.DuckDBPyConnection, node: dict[str, Any]) -> Step:
     return Step(layer, f"{schema}.{name}", rows)
 
 
-def loads(connection: duckdb.DuckDBPyConnection, recomputation: Recomputation) -> list[Load]:
-    """Give the loads that brought the rows which a figure counts."""
+def loads(
+    connection: duckdb.DuckDBPyConnection,
+    manifest: dict[str, Any],
+    audit: Audit,
+    recomputation: Recomputation,
+    id_ranges: dict[str, list[int]],
+) -> list[Load]:
+    """Give the loads that brought the rows which a figure counts, system by system.
+
+    Args:
+        connection: Has the warehouse open.
+        manifest: dbt's.
+        audit: That of the systems that are built.
+        recomputation: How the figure is made.
+        id_ranges: System to its first and last id in the warehouse.
+
+    Raises:
+        PublishingError: a system has no range of ids.
+    """
     found = []
-    for cte, table in recomputation.rows.items():
-        schema = table.split(".")[0]
+    for cte, rows in recomputation.rows.items():
+        models, entity = audit.of(rows), ENTITIES[rows]
+        first_ids = ", ".join(
+            f"({literal(model.system)}, {_first_id(id_ranges, model.system)})" for model in models
+        )
         brought = connection.execute(
             f"{recomputation.with_rows}\n"
-            "select _dlt_load_id, any_value(loads.inserted_at), count(*)"
-            f" from {cte} left join {schema}._dlt_loads as loads"
-            f" on {cte}._dlt_load_id = loads.load_id"
-            " group by _dlt_load_id order by _dlt_load_id"
+            "select source_system, load_id, count(*)"
+            f" from {_relation(manifest, entity)} as entity"
+            f" inner join (values {first_ids}) as systems (source_system, first_id)"
+            " using (source_system)"
+            f" where (source_system, {entity.own_key})"
+            f" in (select (source_system, {entity.key}) from {cte})"
+            " group by source_system, load_id order by load_id"
         ).fetchall()
-        found += [Load(table, *load) for load in brought]
+        for model in models:
+            sources = _made_of(manifest, model, entity)
+            completed = _completed(connection, {source["schema"] for source in sources})
+            tables = ", ".join(f"{source['schema']}.{source['identifier']}" for source in sources)
+            found += [
+                Load(tables, load_id, completed.get(load_id), row_count)
+                for system, load_id, row_count in brought
+                if system == model.system
+            ]
     return found
+
+
+def _first_id(id_ranges: dict[str, list[int]], system: str) -> int:
+    if system not in id_ranges:
+        raise PublishingError(
+            f"dbt_project.yml: id_ranges: expected the first and last id of {system}, found none;"
+            " add them"
+        )
+    return id_ranges[system][0]
+
+
+def _completed(connection: duckdb.DuckDBPyConnection, schemas: set[str]) -> dict[str, datetime]:
+    """Give when loads into these schemas were complete, by dlt's id."""
+    return {
+        load_id: completed_at
+        for schema in schemas
+        for load_id, completed_at in connection.execute(
+            f"select load_id, inserted_at from {identifier(schema)}._dlt_loads"
+        ).fetchall()
+    }
+
+
+def _made_of(manifest: dict[str, Any], model: AuditModel, entity: Entity) -> list[dict[str, Any]]:
+    """Give the raw tables that a row is made of: those that the models make the entity of, too."""
+    of_entity = _sources(manifest, _key(manifest, entity))
+    return [manifest["sources"][key] for key in model.sources if key in of_entity]
+
+
+def _sources(manifest: dict[str, Any], key: str) -> set[str]:
+    """Give the sources that a model stands on."""
+    if key in manifest["sources"]:
+        return {key}
+    return {
+        source
+        for parent in manifest["nodes"][key]["depends_on"]["nodes"]
+        for source in _sources(manifest, parent)
+    }
+
+
+def _key(manifest: dict[str, Any], entity: Entity) -> str:
+    (key,) = (key for key, node in manifest["nodes"].items() if node["name"] == entity.name)
+    return key
+
+
+def _relation(manifest: dict[str, Any], entity: Entity) -> str:
+    return manifest["nodes"][_key(manifest, entity)]["relation_name"]

@@ -1,17 +1,24 @@
 """One SQL statement that gives a figure from the raw tables: to read, to copy, to run.
 
-It is written per measure and asks only for what the figure needs. It shares nothing with the
-models; a test holds every measure, grain and slice against them. A measure that is not here is
-taken from dbt's compiled SQL of audit_measures, which has all of them and is long.
+It begins with what the audit reads of each system that is built, as dbt compiled it, and counts in
+it what the figure counts. Counting is written per measure here; a test holds every measure, grain
+and slice against the models. A measure that is not here is taken from dbt's compiled SQL of
+audit_measures, which has all of them and is long.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from textwrap import indent
 
 from publishing.database import literal
+from publishing.trace.audit import MEASURES_MODEL, Audit
+
+# Ids are a system's own, and two systems may have the same ones.
+BASKET = "source_system || ' ' || basket_id"
+HOUSEHOLD = "source_system || ' ' || household_id"
 
 # Measure to what is counted and how, over the rows of its population.
 MEASURES: dict[str, tuple[str, str]] = {
@@ -22,60 +29,38 @@ MEASURES: dict[str, tuple[str, str]] = {
     "promoted_net_sales_usd": ("sales", "sum(net_cents) filter (where is_promoted) * 0.01"),
     "line_count": ("sales", "count(*)"),
     "loyalty_discount_line_count": ("sales", "count(*) filter (where loyalty_cents > 0)"),
-    "basket_count": ("sales", "count(distinct basket_id)"),
-    "active_household_count": ("sales", "count(distinct household_id)"),
+    "basket_count": ("sales", f"count(distinct {BASKET})"),
+    "active_household_count": ("sales", f"count(distinct {HOUSEHOLD})"),
     "new_household_count": (
         "sales",
-        "count(distinct household_id) filter (\n"
-        "    where household_id in (select household_id from newcomers)\n"
+        f"count(distinct {HOUSEHOLD}) filter (\n"
+        f"    where {HOUSEHOLD} in (select household from newcomers)\n"
         ")",
     ),
     "previous_active_household_count": (
         "visits",
-        "count(distinct household_id) filter (where is_previous)",
+        f"count(distinct {HOUSEHOLD}) filter (where is_previous)",
     ),
     "retained_household_count": (
         "visits",
-        "count(distinct household_id) filter (\n"
+        f"count(distinct {HOUSEHOLD}) filter (\n"
         "    where\n"
         "        is_previous\n"
-        "        and household_id in (select household_id from visits where not is_previous)\n"
+        f"        and {HOUSEHOLD} in (select {HOUSEHOLD} from visits where not is_previous)\n"
         ")",
     ),
-    "coupon_redemption_count": ("redemptions", "count(*)"),
-    "redeeming_household_count": ("redemptions", "count(distinct household_id)"),
-    "running_target_count": ("targets", "count(*)"),
-    "redeeming_target_count": ("targets", "count(*) filter (where has_redeemed)"),
+    "coupon_redemption_count": ("redeemed", "count(*)"),
+    "redeeming_household_count": ("redeemed", f"count(distinct {HOUSEHOLD})"),
+    "running_target_count": ("targeted", "count(*)"),
+    "redeeming_target_count": ("targeted", "count(*) filter (where has_redeemed)"),
 }
 
-# Columns of sales; a statement has those that its measures name.
-SALES_COLUMNS = {
-    "basket_id": "transactions.basket_id",
-    "household_id": "transactions.household_id",
-    "net_cents": "cast(round(transactions.sales_value * 100) as bigint) as net_cents",
-    "loyalty_cents": "cast(round(transactions.retail_disc * 100) as bigint) as loyalty_cents",
-    "match_cents": "cast(round(transactions.coupon_match_disc * 100) as bigint) as match_cents",
-    "is_private": "coalesce(products.brand = 'Private', false) as is_private",
-    "is_promoted": """\
-exists (
-    select 1 from {promotions} as promotions
-    where
-        promotions.product_id = transactions.product_id
-        and promotions.store_id = transactions.store_id
-        and promotions.week = transactions.week
-) as is_promoted""",
+# Kind of rows to the slices that its models have a column of.
+SLICES = {
+    "lines": {"department", "brand_type", "household_income_band", "store"},
+    "redemptions": {"campaign"},
+    "targets": {"campaign"},
 }
-
-# Slice to its value in the raw tables.
-TRANSACTION_SLICES = {
-    "department": "coalesce(products.department, 'Unknown')",
-    "brand_type": "coalesce(products.brand, 'Unknown')",
-    "household_income_band": "coalesce(demographics.income, 'Unknown')",
-    "store": "cast(coalesce(transactions.store_id, {unknown_key}) as varchar)",
-}
-
-# What transactions are joined to, where a column or slice is of it, and by which key.
-JOINS = {"demographics": "household_id", "products": "product_id"}
 
 
 @dataclass(frozen=True)
@@ -123,7 +108,7 @@ class Recomputation:
 
     Attributes:
         statement: Gives numerator, denominator and value in one row.
-        rows: CTEs whose rows are counted, each with the raw table that its load ids are of.
+        rows: CTEs whose rows are counted, each with the kind of rows that they are.
         with_rows: The statement as far as the CTEs go.
     """
 
@@ -132,52 +117,90 @@ class Recomputation:
     with_rows: str
 
 
-def recompute(
-    figure: Figure,
-    raw_tables: dict[str, str],
-    variables: dict[str, object],
-    audit_sql: str | None,
-) -> Recomputation | None:
+@dataclass(frozen=True)
+class Population:
+    """Rows that measures count.
+
+    Attributes:
+        rows: Kind of rows that it is some of.
+        others: Kinds that it is looked up in, too.
+        write: Gives its CTEs.
+    """
+
+    rows: str
+    others: tuple[str, ...]
+    write: Callable[[Figure], dict[str, str]]
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """All kinds of rows that it needs."""
+        return self.rows, *self.others
+
+
+def recompute(figure: Figure, audit: Audit) -> Recomputation | None:
     """Write the statement.
 
     Args:
         figure: Which figure.
-        raw_tables: Table of the source to its name in the warehouse.
-        variables: The dbt project's.
-        audit_sql: dbt's compiled SQL of audit_measures, for what is not written here.
+        audit: That of the systems that are built.
 
     Returns:
-        None where the figure is not written here and there is no compiled SQL.
+        None where dbt has not compiled what it needs.
     """
-    if not _is_written(figure):
-        return _from_audit(figure, audit_sql) if audit_sql else None
-    ctes, rows, parts = {}, {}, {}
+    if not all(model.sql for model in audit.models):
+        return None
+    if not _is_written(figure, audit):
+        return _from_measures(figure, audit)
+    populations = {MEASURES[measure][0] for measure in figure.measures.values()}
+    read, counted = {}, {}
+    # In the order of POPULATIONS, so that a statement is the same whenever it is asked for.
+    for name in POPULATIONS:
+        if name in populations:
+            for rows in POPULATIONS[name].reads:
+                read |= _read(audit, rows)
+            counted |= POPULATIONS[name].write(figure)
+    parts = {}
     for part, measure in figure.measures.items():
-        population, counted = MEASURES[measure]
-        parts[part] = f"select coalesce({counted}, 0)\nfrom {population}"
-        write, table = POPULATIONS[population]
-        ctes |= write(figure, raw_tables, variables)
-        rows[population] = raw_tables[table]
-    return _recomputation(ctes, parts, rows)
+        population, expression = MEASURES[measure]
+        parts[part] = f"select coalesce({expression}, 0)\nfrom {population}"
+    rows = {name: POPULATIONS[name].rows for name in POPULATIONS if name in populations}
+    return _recomputation({**read, **counted}, parts, rows)
 
 
-def _is_written(figure: Figure) -> bool:
-    return all(
-        measure in MEASURES and figure.slice in _slices(MEASURES[measure][0])
-        for measure in figure.measures.values()
+def _is_written(figure: Figure, audit: Audit) -> bool:
+    """Whether the figure's measures are written here, over rows that some system has."""
+    for measure in figure.measures.values():
+        if measure not in MEASURES:
+            return False
+        population = POPULATIONS[MEASURES[measure][0]]
+        if figure.slice not in {"all", *SLICES[population.rows]}:
+            return False
+        if not all(audit.of(rows) for rows in population.reads):
+            return False
+    return True
+
+
+def _read(audit: Audit, rows: str) -> dict[str, str]:
+    """Give the CTEs with all systems' rows of a kind: what dbt compiled, and their union."""
+    models = audit.of(rows)
+    union = "\nunion all by name\n".join(
+        f"select\n    {literal(model.system)} as source_system,\n    *\nfrom {model.name}"
+        for model in models
     )
+    return {**{model.name: model.sql for model in models}, rows: union}
 
 
-def _slices(population: str) -> set[str]:
-    of_transactions = POPULATIONS[population][1] == "transactions"
-    return {"all", *TRANSACTION_SLICES} if of_transactions else {"all", "campaign"}
-
-
-def _from_audit(figure: Figure, audit_sql: str) -> Recomputation:
+def _from_measures(figure: Figure, audit: Audit) -> Recomputation | None:
+    if not audit.measures_sql:
+        return None
+    measures = audit.measures_sql
+    # The SQL from the raw tables takes the place of the models' names.
+    for model in audit.models:
+        measures = measures.replace(model.relation, model.name)
     parts = {
         part: _select(
             ["coalesce(any_value(measure_value), 0)"],
-            "measures",
+            MEASURES_MODEL,
             [
                 f"measure_id = {literal(measure)}",
                 f"grain = {literal(figure.grain)}",
@@ -188,7 +211,8 @@ def _from_audit(figure: Figure, audit_sql: str) -> Recomputation:
         )
         for part, measure in figure.measures.items()
     }
-    return _recomputation({"measures": audit_sql.strip()}, parts, {})
+    ctes = {model.name: model.sql for model in audit.models}
+    return _recomputation({**ctes, MEASURES_MODEL: measures}, parts, {})
 
 
 def _recomputation(
@@ -228,122 +252,69 @@ from parts;"""
     return Recomputation(statement, rows, with_rows)
 
 
-def _sales(
-    figure: Figure, raw_tables: dict[str, str], variables: dict[str, object]
-) -> dict[str, str]:
-    local_date = _local_date(variables)
-    counted = " ".join(MEASURES[measure][1] for measure in figure.measures.values())
-    columns = [
-        column.format(**raw_tables) for name, column in SALES_COLUMNS.items() if name in counted
-    ]
-    conditions = [f"{local_date}\n    between date '{figure.start}' and date '{figure.end}'"]
-    ctes = {"sales": _of_transactions(columns, conditions, figure, raw_tables, variables)}
-    if "newcomers" in counted:
+def _sales(figure: Figure) -> dict[str, str]:
+    ctes = {"sales": _select(["*"], "lines", [_within(figure, "local_date"), *_sliced(figure)])}
+    if any("newcomers" in MEASURES[measure][1] for measure in figure.measures.values()):
         ctes["newcomers"] = (
-            f"select household_id\nfrom {raw_tables['transactions']} as transactions\n"
-            f"group by household_id\nhaving min({local_date}) >= date '{figure.start}'"
+            f"select {HOUSEHOLD} as household\nfrom lines\n"
+            f"group by household\nhaving min(local_date) >= date '{figure.start}'"
         )
     return ctes
 
 
-def _visits(
-    figure: Figure, raw_tables: dict[str, str], variables: dict[str, object]
-) -> dict[str, str]:
-    local_date = _local_date(variables)
-    previous_start = figure.previous_start
-    columns = [
-        "transactions.household_id",
-        f"{local_date}\n    < date '{figure.start}' as is_previous",
-    ]
+def _visits(figure: Figure) -> dict[str, str]:
     conditions = [
-        f"{local_date}\n    between date '{previous_start}' and date '{figure.end}'",
+        f"local_date between date '{figure.previous_start}' and date '{figure.end}'",
         # Nobody is followed from a period that began before the data.
-        f"date '{previous_start}' >= (\n"
-        f"    select min({local_date})\n"
-        f"    from {raw_tables['transactions']} as transactions\n"
-        ")",
+        f"date '{figure.previous_start}' >= (select min(local_date) from lines)",
+        *_sliced(figure),
     ]
-    return {"visits": _of_transactions(columns, conditions, figure, raw_tables, variables)}
+    columns = ["*", f"local_date < date '{figure.start}' as is_previous"]
+    return {"visits": _select(columns, "lines", conditions)}
 
 
-def _of_transactions(
-    columns: list[str],
-    conditions: list[str],
-    figure: Figure,
-    raw_tables: dict[str, str],
-    variables: dict[str, object],
-) -> str:
-    """Select from the transactions of the figure's slice, joined to what that and columns need."""
-    needing = list(columns)
-    if figure.slice != "all":
-        sliced = TRANSACTION_SLICES[figure.slice].format(**variables)
-        conditions = [*conditions, f"{sliced} = {literal(figure.slice_value)}"]
-        needing.append(sliced)
-    source = f"{raw_tables['transactions']} as transactions"
-    for table, key in JOINS.items():
-        if any(f"{table}." in expression for expression in needing):
-            source += (
-                f"\nleft join {raw_tables[table]} as {table}\n"
-                f"    on transactions.{key} = {table}.{key}"
-            )
-    return _select([*columns, "transactions._dlt_load_id"], source, conditions)
+def _redeemed(figure: Figure) -> dict[str, str]:
+    conditions = [_within(figure, "redemption_date"), *_sliced(figure)]
+    return {"redeemed": _select(["*"], "redemptions", conditions)}
 
 
-def _redemptions(
-    figure: Figure, raw_tables: dict[str, str], _: dict[str, object]
-) -> dict[str, str]:
-    conditions = [
-        f"cast(redemption_date as date) between date '{figure.start}' and date '{figure.end}'",
-        *_of_campaign(figure, "campaign_id"),
-    ]
-    source = f"{raw_tables['coupon_redemptions']} as coupon_redemptions"
-    return {"redemptions": _select(["household_id", "_dlt_load_id"], source, conditions)}
-
-
-def _targets(figure: Figure, raw_tables: dict[str, str], _: dict[str, object]) -> dict[str, str]:
+def _targeted(figure: Figure) -> dict[str, str]:
     has_redeemed = f"""\
 exists (
-    select 1 from {raw_tables["coupon_redemptions"]} as redemptions
+    select 1 from redemptions
     where
-        redemptions.household_id = campaigns.household_id
-        and redemptions.campaign_id = campaigns.campaign_id
-        and cast(redemptions.redemption_date as date)
-            between date '{figure.start}' and date '{figure.end}'
+        redemptions.source_system = targets.source_system
+        and redemptions.household_id = targets.household_id
+        and redemptions.campaign = targets.campaign
+        and redemptions.{_within(figure, "redemption_date")}
 ) as has_redeemed"""
-    source = f"""\
-{raw_tables["campaigns"]} as campaigns
-inner join {raw_tables["campaign_descriptions"]} as descriptions
-    on campaigns.campaign_id = descriptions.campaign_id"""
     conditions = [
-        f"cast(descriptions.start_date as date) <= date '{figure.end}'",
-        f"cast(descriptions.end_date as date) >= date '{figure.start}'",
-        *_of_campaign(figure, "campaigns.campaign_id"),
+        f"start_date <= date '{figure.end}'",
+        f"end_date >= date '{figure.start}'",
+        *_sliced(figure),
     ]
-    return {"targets": _select([has_redeemed, "campaigns._dlt_load_id"], source, conditions)}
+    return {"targeted": _select(["*", has_redeemed], "targets", conditions)}
 
 
-# Population to what writes it, and the raw table whose rows it counts one by one.
 POPULATIONS = {
-    "sales": (_sales, "transactions"),
-    "visits": (_visits, "transactions"),
-    "redemptions": (_redemptions, "coupon_redemptions"),
-    "targets": (_targets, "campaigns"),
+    "sales": Population("lines", (), _sales),
+    "visits": Population("lines", (), _visits),
+    "redeemed": Population("redemptions", (), _redeemed),
+    "targeted": Population("targets", ("redemptions",), _targeted),
 }
 
 
-def _of_campaign(figure: Figure, column: str) -> list[str]:
+def _within(figure: Figure, column: str) -> str:
+    return f"{column} between date '{figure.start}' and date '{figure.end}'"
+
+
+def _sliced(figure: Figure) -> list[str]:
     if figure.slice == "all":
         return []
-    return [f"cast({column} as varchar) = {literal(figure.slice_value)}"]
+    return [f"{figure.slice} = {literal(figure.slice_value)}"]
 
 
-def _local_date(variables: dict[str, object]) -> str:
-    timezone = literal(str(variables["business_timezone"]))
-    timestamp = "transactions.transaction_timestamp"
-    return f"cast({timestamp} at time zone 'UTC' at time zone {timezone} as date)"
-
-
-def _select(columns: list[str], source: str, conditions: list[str]) -> str:
+def _select(columns: Iterable[str], source: str, conditions: Iterable[str]) -> str:
     listed, conjunction = ",\n".join(columns), "\nand ".join(conditions)
     return f"""\
 select

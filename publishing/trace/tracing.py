@@ -13,6 +13,7 @@ from publishing.database import fetch, open_for_reading, reason
 from publishing.dbt_record import read_manifest
 from publishing.errors import PublishingError
 from publishing.paths import project_variables
+from publishing.trace.audit import Audit, read_audit
 from publishing.trace.find import find
 from publishing.trace.lineage import Load, Step, lineage, loads
 from publishing.trace.recompute import Figure, Recomputation, recompute
@@ -78,7 +79,8 @@ def trace(warehouse: Path, target: Path, kpi_id: str, period: str, slice_: str |
 
     Raises:
         UsageError: there is no such KPI, slice, slice value, or no such period with data.
-        PublishingError: the warehouse or the manifest cannot be read.
+        PublishingError: the warehouse or the manifest cannot be read, or the two are of other
+            systems.
     """
     with open_for_reading(warehouse, "warehouse", BUILD_FIRST) as connection:
         manifest = read_manifest(target)
@@ -109,9 +111,9 @@ def _trace(
         row["slice"],
         row["slice_value"],
     )
-    recomputation = recompute(
-        figure, _raw_tables(manifest), project_variables(), _audit_sql(manifest, target)
-    )
+    audit = read_audit(manifest, target)
+    _check_systems(connection, audit, target)
+    recomputation = recompute(figure, audit)
     audits = fetch(
         connection,
         "select * from audit.audit_kpis where kpi_id = ? and grain = ? and period_start_date = ?"
@@ -125,25 +127,21 @@ def _trace(
         lineage(connection, manifest, list(figure.measures.values())),
         recomputation,
         fetch(connection, recomputation.statement)[0] if recomputation else {},
-        loads(connection, recomputation) if recomputation else [],
+        loads(connection, manifest, audit, recomputation, project_variables()["id_ranges"])
+        if recomputation
+        else [],
         audits[0] if audits else None,
     )
 
 
-def _raw_tables(manifest: dict[str, Any]) -> dict[str, str]:
-    """Give the sources' tables with their names in the warehouse."""
-    return {
-        source["name"]: f"{source['schema']}.{source['identifier']}"
-        for source in manifest["sources"].values()
-    }
-
-
-def _audit_sql(manifest: dict[str, Any], target: Path) -> str | None:
-    """Give the compiled SQL of audit_measures, from the manifest or where `dbt compile` put it."""
-    for node in manifest["nodes"].values():
-        if node["resource_type"] == "model" and node["name"] == "audit_measures":
-            if node.get("compiled_code"):
-                return node["compiled_code"]
-            path = target / "compiled" / node["package_name"] / node["original_file_path"]
-            return path.read_text(encoding="utf-8") if path.is_file() else None
-    return None
+def _check_systems(connection: duckdb.DuckDBPyConnection, audit: Audit, target: Path) -> None:
+    """Refuse a manifest of other systems than were built: what it gives would seem to differ."""
+    sold = connection.execute(
+        "select distinct source_system from marts.fct_baskets where source_system is not null"
+    ).fetchall()
+    if missing := sorted({system for (system,) in sold} - audit.systems):
+        raise PublishingError(
+            f"dbt's record {target / 'manifest.json'}: expected audits of every system with"
+            f" baskets in the warehouse, found none of {', '.join(missing)}; run `dbt compile` with"
+            " the source_systems that were built"
+        )

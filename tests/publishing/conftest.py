@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from company import small_company
-from dbt_project import DbtProject
+from dbt_project import BUILD, DbtProject
+from project.online_shop import BOTH, load_online_shop, online_shop
 from synthetic import Shop, is_whole
 
 
@@ -15,7 +16,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> DbtProject:
     """The small company, loaded and built; dbt runs here once more without parsing all anew."""
     project = DbtProject(tmp_path_factory.mktemp("project"), small_company())
     project.load()
-    project.dbt("build", "--exclude-resource-type", "unit_test")
+    project.dbt(*BUILD)
     return project
 
 
@@ -40,6 +41,16 @@ def traced(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     shop = Shop(tmp_path_factory.mktemp("traced"), built)
     shop.publish()
     return shop
+
+
+@pytest.fixture(scope="session")
+def both(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """The small company and the online shop beside it, both built; for reading only."""
+    project = DbtProject(tmp_path_factory.mktemp("project_of_both"), None)
+    project.restore(built / "warehouse" / "tally.duckdb")
+    load_online_shop(project.warehouse, online_shop())
+    project.dbt(*BUILD, *BOTH)
+    return Shop(tmp_path_factory.mktemp("both"), project.folder)
 
 
 @pytest.fixture

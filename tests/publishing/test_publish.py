@@ -195,6 +195,44 @@ def test_a_data_test_that_never_ran_is_named(published: Shop):
     assert "found test assert_kpis_agree_with_raw left out" in refused(published)
 
 
+def switch_off(shop: Shop, name: str) -> None:
+    """Let dbt's record be of a project in which this is disabled."""
+    path = shop.target / "manifest.json"
+    manifest, record = json.loads(path.read_text()), shop.record()
+    (key,) = (key for key, node in manifest["nodes"].items() if node["name"] == name)
+    manifest["nodes"][key]["config"]["enabled"] = False
+    record["results"] = [item for item in record["results"] if item["unique_id"] != key]
+    path.write_text(json.dumps(manifest))
+    shop.write_record(record)
+
+
+def test_what_is_switched_off_need_not_have_run_and_is_not_published(shop: Shop):
+    for name in ("fct_campaign_households", "stg_retail_db__products", "assert_slices_add_up"):
+        switch_off(shop, name)
+    shop.publish()
+    tables = {
+        name for (name,) in shop.query("select table_name from published_tables", shop.served)
+    }
+    assert "dim_campaigns" in tables and "fct_campaign_households" not in tables
+
+
+def test_what_never_ran_is_named_beside_what_is_switched_off(published: Shop):
+    switch_off(published, "assert_slices_add_up")
+    record = published.record()
+    gone = next(item for item in record["results"] if "stg_retail_db__coupons" in item["unique_id"])
+    record["results"].remove(gone)
+    published.write_record(record)
+    assert "found model stg_retail_db__coupons left out; " in refused(published)
+
+
+def test_all_systems_are_published(both: Shop, tmp_path: Path):
+    shop = Shop(tmp_path, both.folder)
+    version = shop.publish().version
+    assert {"retail_db", "promotion_feed", "online_shop"} == set(version.dlt_load_ids)
+    systems = "select distinct source_system from marts.fct_baskets order by 1"
+    assert shop.query(systems, shop.served) == [("online_shop",), ("retail_db",)]
+
+
 def test_a_build_of_another_warehouse_is_refused(published: Shop):
     record = published.record()
     for result in record["results"]:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shutil
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
 import pytest
+from project.online_shop import SALES
 from synthetic import Shop, one_error
 
 from publishing import trace
 from publishing.__main__ import main
 from publishing.trace import recompute, tracing
+from publishing.trace.audit import Audit, AuditModel
 from publishing.trace.find import find
 
 FIGURES = """
@@ -53,15 +58,19 @@ def output(traced: Shop) -> str:
     return done.stdout
 
 
+@pytest.mark.parametrize("systems", ["traced", "both"])
 def test_every_measure_grain_and_slice_is_reproduced_from_the_raw_tables(
-    traced: Shop, monkeypatch: pytest.MonkeyPatch
+    systems: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ):
-    # What is the same for all is read once; the way and its row counts are tested apart.
+    traced = request.getfixturevalue(systems)
+    # What is the same for all is read once; the way and the loads are tested apart.
     connection = duckdb.connect(traced.warehouse, read_only=True)
     manifest = tracing.read_manifest(traced.target)
     monkeypatch.setattr(tracing, "open_for_reading", lambda *_: contextlib.nullcontext(connection))
     monkeypatch.setattr(tracing, "read_manifest", lambda _: manifest)
+    monkeypatch.setattr(tracing, "project_variables", lambda: {"id_ranges": {}})
     monkeypatch.setattr(tracing, "lineage", lambda *_: [])
+    monkeypatch.setattr(tracing, "loads", lambda *_: [])
     figures = traced.query(FIGURES)
     catalog = traced.query("select numerator_measure, denominator_measure from seeds.kpi_catalog")
     assert len({kpi for kpi, *_ in figures}) == len(catalog)
@@ -132,10 +141,12 @@ def test_the_statement_asks_only_for_what_the_figure_needs(traced: Shop):
     def statement(kpi: str, slice_: str | None = None) -> str:
         return traced_by(traced, kpi, "2017-06", slice_).recomputation.statement
 
-    sales = statement("net_sales")
-    assert "net_cents" in sales and "basket_id" not in sales and "join" not in sales
-    by_department = statement("net_sales", "department=GROCERY")
-    assert "as products" in by_department and "as demographics" not in by_department
+    sales, redemptions = "audit_retail_db__lines", "audit_retail_db__redemptions"
+    assert sales in statement("net_sales") and redemptions not in statement("net_sales")
+    assert "newcomers" not in statement("net_sales")
+    assert redemptions in statement("coupon_redemptions")
+    assert sales not in statement("coupon_redemptions")
+    assert "department = 'GROCERY'" in statement("net_sales", "department=GROCERY")
     # -1 is the store of those that have none.
     assert "coalesce(transactions.store_id, -1)" in statement("net_sales", "store=1")
 
@@ -373,3 +384,198 @@ def test_a_warehouse_that_is_not_built_is_said_to_be_so(shop: Shop, tmp_path: Pa
         shop.run("trace", "--kpi", "x", "--period", "2017-06", TALLY_WAREHOUSE=str(empty)), 1
     )
     assert "expected the tables of a whole build" in line
+
+
+# Several source systems
+
+
+def tables_of_loads(found: trace.Trace) -> list[str]:
+    return [load.table for load in found.loads]
+
+
+RETAIL = "raw_retail_db.transactions"
+ONLINE = "raw_online_shop.orders, raw_online_shop.order_items"
+
+
+@pytest.mark.parametrize(
+    ("kpi", "period", "slice_", "of_online_shop", "tables"),
+    [
+        ("net_sales", "2017-03", None, "40.09", [RETAIL, ONLINE]),
+        ("baskets", "2017-03", None, "3", [RETAIL, ONLINE]),
+        # Customers 101 and 102, who are not households 101 and 102.
+        ("active_households", "2017-03", None, "2", [RETAIL, ONLINE]),
+        ("net_sales", "2017-03", "department=GROCERY", "27.99", [RETAIL, ONLINE]),
+        ("net_sales", "2017-03", "department=BEAUTY", "9.00", [ONLINE]),
+        ("coupon_redemptions", "2017-06", None, "0", ["raw_retail_db.coupon_redemptions"]),
+    ],
+)
+def test_a_figure_is_that_of_all_systems(
+    traced: Shop,
+    both: Shop,
+    kpi: str,
+    period: str,
+    slice_: str | None,
+    of_online_shop: str,
+    tables: list[str],
+):
+    found = traced_by(both, kpi, period, slice_)
+    value = (
+        "select coalesce(sum(value), 0) from marts.kpi_values where grain = 'month'"
+        f" and kpi_id = '{kpi}' and period_start_date = date '{period}-01'"
+        f" and slice_value = '{slice_.split('=')[1] if slice_ else 'all'}'"
+    )
+    ((of_both,),), ((of_retail,),) = both.query(value), traced.query(value)
+    assert found.result["value"] == of_both == of_retail + Decimal(of_online_shop)
+    assert found.is_confirmed
+    assert tables_of_loads(found) == tables
+
+
+def test_the_sql_of_every_system_is_shown_and_can_be_run_as_it_is(both: Shop):
+    found = traced_by(both, "average_basket_value", "2017-03")
+    statement = found.recomputation.statement
+    assert statement in trace.report(found)
+    assert "raw_retail_db" in statement and "raw_online_shop" in statement
+    with duckdb.connect(both.warehouse, read_only=True) as connection:
+        connection.execute("set TimeZone = 'Asia/Tokyo'")
+        assert connection.execute(statement).fetchall() == [tuple(found.result.values())]
+
+
+def test_a_measure_that_is_not_written_out_is_that_of_all_systems(
+    both: Shop, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delitem(recompute.MEASURES, "basket_count")
+    found = traced_by(both, "baskets", "2017-03")
+    assert found.is_confirmed
+    assert '"raw_online_shop"' in found.recomputation.statement
+    # From the raw tables, not from the views on them.
+    assert '"audit"."' not in found.recomputation.statement
+
+
+def test_loads_are_those_of_every_system(both: Shop, tmp_path: Path):
+    shop = Shop(tmp_path, both.folder)
+    shop.change(
+        "insert into raw_online_shop._dlt_loads"
+        " values ('9.9', 'online_shop', 0, timestamptz '2017-07-01 12:00:00+00')",
+        # One of the two lines of item 1, and all of a cancelled order.
+        "update raw_online_shop.order_items set _dlt_load_id = '9.9'"
+        " where (order_id, line_number) = (1001, 1) or order_id = 1004",
+    )
+    loads = traced_by(shop, "net_sales", "2017-03").loads
+    ((of_retail, first),) = shop.query(
+        "select any_value(_dlt_load_id), count(*) from raw_retail_db.transactions"
+        " where transaction_timestamp at time zone 'UTC' at time zone 'America/New_York'"
+        " between '2017-03-01' and '2017-03-31 23:59:59.999'"
+    )
+    ((of_online, completed_at),) = shop.query(
+        "select load_id, inserted_at from raw_online_shop._dlt_loads where load_id <> '9.9'"
+    )
+    assert [(load.table, load.load_id, load.row_count) for load in loads] == [
+        (RETAIL, of_retail, first),
+        (ONLINE, of_online, 3),
+        (ONLINE, "9.9", 1),
+    ]
+    assert loads[1].completed_at == completed_at
+    assert f"{loads[2].completed_at:%Y-%m-%d %H:%M}" == "2017-07-01 12:00"
+
+
+def test_raw_rows_of_any_system_that_changed_since_the_build_are_noticed(
+    both: Shop, tmp_path: Path
+):
+    shop = Shop(tmp_path, both.folder)
+    shop.change("update raw_online_shop.order_items set discount_cents = discount_cents + 1")
+    found = traced_by(shop, "net_sales", "2017-03")
+    # Of the five lines of paid orders in that month.
+    assert found.row["value"] - found.result["value"] == Decimal("0.05")
+    assert not found.is_reproduced and found.is_audited
+    done = shop.run("trace", "--kpi", "net_sales", "--period", "2017-03")
+    assert done.returncode == 1
+    assert re.search(r"value +[\d.]+ +[\d.]+  differs\n", done.stdout)
+    # A month without sales of the shop.
+    assert not any(day.startswith("2017-05") for day in SALES)
+    assert traced_by(shop, "net_sales", "2017-05").is_confirmed
+
+
+def test_a_record_without_a_system_that_was_built_is_refused(
+    both: Shop, traced: Shop, tmp_path: Path
+):
+    # As after a `dbt ls` without the variable that the build had.
+    shop = Shop(tmp_path, both.folder)
+    shutil.copy(traced.target / "manifest.json", shop.target / "manifest.json")
+    line = one_error(shop.run("trace", "--kpi", "net_sales", "--period", "2017-03"), 1)
+    assert "found none of online_shop; run `dbt compile` with the source_systems" in line
+
+
+def test_a_system_without_a_range_of_ids_is_one_line(both: Shop, monkeypatch: pytest.MonkeyPatch):
+    ranges = {"id_ranges": {"retail_db": [0, 999999999999]}}
+    monkeypatch.setattr(tracing, "project_variables", lambda: ranges)
+    line = one_error(both.run("trace", "--kpi", "net_sales", "--period", "2017-03"), 1)
+    assert "expected the first and last id of online_shop, found none; add them" in line
+
+
+def audit_model(system: str, rows: str, *selects: str) -> AuditModel:
+    name = f"audit_{system}__{rows}"
+    sql = " union all ".join(f"select {columns}" for columns in selects)
+    return AuditModel(name, system, rows, f'"tally"."audit"."{name}"', sql, ())
+
+
+def counted(audit: Audit, *measures: str) -> tuple[Decimal, ...]:
+    """Give numerator and denominator of June 2017."""
+    period = ("month", date(2017, 6, 1), date(2017, 6, 30))
+    figure = recompute.Figure(*measures, *period, "all", "all")
+    return duckdb.sql(recompute.recompute(figure, audit).statement).fetchone()[:2]
+
+
+def test_equal_ids_of_systems_are_not_the_same_household_or_basket():
+    line = "1 as basket_id, 7 as household_id, date '2017-06-01' as local_date, 150 as net_cents"
+    # The columns in another order, and a household that came before.
+    june = "250 as net_cents, date '2017-06-02' as local_date, 7 as household_id, 1 as basket_id"
+    may = "250 as net_cents, date '2017-05-02' as local_date, 7 as household_id, 1 as basket_id"
+    audit = Audit(
+        (
+            audit_model("first", "lines", line),
+            audit_model("second", "lines", june, may),
+            audit_model("third_of_them", "lines", line, line),
+        ),
+        None,
+    )
+    assert counted(audit, "net_sales_usd", "basket_count") == (Decimal("7.00"), 3)
+    assert counted(audit, "new_household_count", "active_household_count") == (2, 3)
+    # Nobody is followed from May, which began before the data.
+    assert counted(audit, "retained_household_count", "previous_active_household_count") == (0, 0)
+
+
+def test_a_household_that_redeemed_is_of_the_system_whose_campaign_it_is():
+    target = (
+        "7 as household_id, '1' as campaign, date '2017-06-01' as start_date,"
+        " date '2017-06-30' as end_date"
+    )
+    redemption = "7 as household_id, '1' as campaign, date '2017-06-09' as redemption_date"
+    audit = Audit(
+        (
+            audit_model("first", "targets", target),
+            audit_model("first", "redemptions", redemption),
+            audit_model("second", "targets", target),
+        ),
+        None,
+    )
+    assert counted(audit, "redeeming_target_count", "running_target_count") == (1, 2)
+
+
+def test_rows_that_no_system_has_are_left_to_the_compiled_audit():
+    figure = recompute.Figure(
+        "running_target_count", None, "month", date(2017, 6, 1), date(2017, 6, 30), "all", "all"
+    )
+    lines = (audit_model("first", "lines", "1 as basket_id"),)
+    assert recompute.recompute(figure, Audit(lines, None)) is None
+    recomputation = recompute.recompute(figure, Audit(lines, "select 1 as measure_value"))
+    assert "from audit_measures" in recomputation.statement
+
+
+def test_without_the_compiled_sql_of_a_system_there_is_no_statement():
+    figure = recompute.Figure(
+        "line_count", None, "month", date(2017, 6, 1), date(2017, 6, 30), "all", "all"
+    )
+    compiled = audit_model("first", "lines", "date '2017-06-01' as local_date")
+    missing = AuditModel("audit_second__lines", "second", "lines", '"second"', None, ())
+    assert recompute.recompute(figure, Audit((compiled,), None)) is not None
+    assert recompute.recompute(figure, Audit((compiled, missing), None)) is None
