@@ -2,7 +2,8 @@
 
 A load reads what lies after a cursor, less a look-back. What changes before that is seen here:
 rows and amounts of the whole table are compared with the source's, always, and day by day where
-they differ.
+they differ. A change that leaves the number of rows and every declared amount of a day as they were
+is not seen: declare the columns that figures are made of as amounts.
 """
 
 from __future__ import annotations

@@ -44,6 +44,7 @@ class Report:
         audits: Counts of compared and differing figures, by kpi_id.
         audited: The audit's row of each KPI's latest complete period, whole company, by
             (kpi_id, grain).
+        quarantined: Tables of the sources of which rows are in quarantine, with their number.
     """
 
     version: Version
@@ -58,6 +59,7 @@ class Report:
     campaigns: list[Row]
     audits: dict[str, Row]
     audited: dict[tuple[str, str], Row]
+    quarantined: list[Row]
 
     def latest_figure(self, kpi_id: str, grain: str) -> Row | None:
         """Give the row of a KPI's latest complete period, None where it has none."""
@@ -164,6 +166,12 @@ def _read(connection: duckdb.DuckDBPyConnection, version: Version) -> Report:
         departments=_departments(fetch, latest.get("month")),
         cohorts=_cohorts(fetch),
         campaigns=_campaigns(fetch),
+        quarantined=fetch("""
+            select source_name, table_name, cast(quarantined_value as bigint) as row_count
+            from audit.audit_controls
+            where is_latest_load and measure = 'row_count' and quarantined_value > 0
+            order by source_name, table_name
+        """),
         audits={
             row["kpi_id"]: row
             for row in fetch("""

@@ -248,6 +248,8 @@ def test_freshness_is_that_of_the_published_version(reports, published, name):
     assert f"{published_at:%H:%M} UTC" in shown["published_at"].text
     assert shown["audited_figure_count"].text == f"{figures:,}"
     assert shown["control_total_count"].text == f"{controls:,}"
+    # Nothing is in quarantine, and nothing is said of it.
+    assert "quarantined_row_count" not in shown
 
 
 @pytest.mark.parametrize("name", PAGES)

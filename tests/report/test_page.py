@@ -181,6 +181,26 @@ def test_a_month_that_is_not_over_is_no_headline(alter, tmp_path):
     assert [text.endswith("*") for text in ends] == [False] * (len(ends) - 1) + [True]
 
 
+def test_rows_in_quarantine_are_said_at_the_top(alter, tmp_path):
+    path = alter(
+        "update audit.audit_controls set quarantined_value = 1234"
+        " where is_latest_load and table_name = 'transactions' and measure = 'row_count'",
+        "update audit.audit_controls set quarantined_value = 2"
+        " where is_latest_load and table_name = 'products' and measure = 'row_count'",
+        # Of an amount, and of an earlier load: no rows of today.
+        "update audit.audit_controls set quarantined_value = 99 where measure = 'amount_sum'",
+        "insert into audit.audit_controls select * replace (false as is_latest_load,"
+        " 99 as quarantined_value) from audit.audit_controls where table_name = 'coupons'",
+    )
+    for written in write(path, tmp_path):
+        shown = parse(written)
+        notes = [e.text for e in shown.with_data("fresh") if "quarantined" in e.data("fresh")]
+        assert set(notes) == {
+            "Rows of the sources that broke a rule and are in no figure: 2 of retail_db.products,"
+            " 1,234 of retail_db.transactions"
+        }
+
+
 def test_a_difference_of_an_audit_is_said_at_the_top(alter, tmp_path):
     path = alter(
         "update audit.audit_kpis set is_equal = false, difference = 0.000001"
