@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
@@ -88,12 +89,16 @@ REMEDIES = {
 
 
 class _AdbcTableLoader(BaseTableLoader):
-    """Reads PostgreSQL by ADBC, on the connection that it is given."""
+    """Reads PostgreSQL by ADBC, on the connection that it is given, one batch ahead."""
 
     def load_rows(self, backend_kwargs: dict[str, Any] | None = None) -> Iterator[pa.Table]:
-        with backend_kwargs["connection"].cursor() as cursor:
+        with backend_kwargs["connection"].cursor() as cursor, ThreadPoolExecutor(1) as ahead:
             cursor.execute(self.compile_query(self.make_query()))
-            for batch in cursor.fetch_record_batch():
+            reader = cursor.fetch_record_batch()
+            # The server sends the next rows while these are written to Parquet.
+            coming = ahead.submit(next, reader, None)
+            while (batch := coming.result()) is not None:
+                coming = ahead.submit(next, reader, None)
                 yield pa.Table.from_batches([batch])
 
 

@@ -53,6 +53,16 @@ LOADED_AGAIN = """
     set status = 'refunded', _dlt_load_id = '9999999999.9'
     where id = 1005;
 """
+# The snapshots before the company changed, kept aside and put back.
+KEEP_SNAPSHOTS = """
+    create schema kept;
+    create table kept.snap_products as from snapshots.snap_products;
+    create table kept.snap_households as from snapshots.snap_households;
+"""
+TAKE_SNAPSHOTS_BACK = """
+    create or replace table snapshots.snap_products as from kept.snap_products;
+    create or replace table snapshots.snap_households as from kept.snap_households;
+"""
 
 
 @dataclass(frozen=True)
@@ -119,9 +129,11 @@ def build_mutant(base: Path, folder: Path, mutant: Mutant) -> Outcome:
     if file.suffix == ".csv":
         # dbt copies seeds into unit tests when it parses them, and does not see them change.
         (folder / "target" / "partial_parse.msgpack").unlink()
-    if mutant.incremental:
-        with duckdb.connect(folder / "warehouse" / "tally.duckdb") as connection:
+    with duckdb.connect(folder / "warehouse" / "tally.duckdb") as connection:
+        if mutant.incremental:
             connection.execute(LOADED_AGAIN)
+        if mutant.snapshots_behind:
+            connection.execute(TAKE_SNAPSHOTS_BACK)
     refresh = [] if mutant.incremental else ["--full-refresh"]
     outcome = build(folder, "--fail-fast", *refresh, "--select", *mutant.selection.split())
     shutil.rmtree(folder, ignore_errors=True)

@@ -23,6 +23,7 @@ class Mutant:
         select: What dbt builds, where it is not the file's own node and what depends on it.
         incremental: Build on top of the last build, as if a load had brought some days' lines
             and some weeks' promotions again, and not from nothing.
+        snapshots_behind: Take the snapshots for the first time since products and answers changed.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Mutant:
     stands_for: str
     select: str = ""
     incremental: bool = False
+    snapshots_behind: bool = False
 
     @property
     def selection(self) -> str:
@@ -1086,6 +1088,7 @@ SNAPSHOTS = (
         broken="check_cols: [manufacturer_id, department, product_category,",
         stands_for="changes of an attribute are not kept",
         select="stg_retail_db__products+",
+        snapshots_behind=True,
     ),
     Mutant(
         name="snapshot_of_products_without_those_that_left",
@@ -1094,6 +1097,7 @@ SNAPSHOTS = (
         broken="product_type, package_size]\n      hard_deletes: ignore\n",
         stands_for="a product that leaves the catalog stays in it for ever",
         select="stg_retail_db__products+",
+        snapshots_behind=True,
     ),
     Mutant(
         name="snapshot_of_households_without_the_income",
@@ -1102,6 +1106,7 @@ SNAPSHOTS = (
         broken="check_cols: [age_band, home_ownership,",
         stands_for="changes of an answer are not kept",
         select="stg_retail_db__demographics+",
+        snapshots_behind=True,
     ),
     Mutant(
         name="snapshot_of_households_without_those_that_left",
@@ -1110,6 +1115,7 @@ SNAPSHOTS = (
         broken="household_composition, kids_count]\n      hard_deletes: ignore\n",
         stands_for="answers that were withdrawn stay for ever",
         select="stg_retail_db__demographics+",
+        snapshots_behind=True,
     ),
 )
 
@@ -2087,6 +2093,142 @@ SYSTEMS = (
     ),
 )
 
+VERSIONS = (
+    Mutant(
+        name="product_versions_begin_with_the_first_run",
+        file=f"{MARTS}/sales/dim_product_versions.sql",
+        original="then timestamp '1900-01-01'\n",
+        broken="then dbt_valid_from\n",
+        stands_for="sales before the first build find no version",
+    ),
+    Mutant(
+        name="product_versions_all_begin_in_1900",
+        file=f"{MARTS}/sales/dim_product_versions.sql",
+        original="(partition by product_id order by dbt_valid_from)",
+        broken="(partition by dbt_scd_id order by dbt_valid_from)",
+        stands_for="a line finds every version of its product and counts several times",
+    ),
+    Mutant(
+        name="product_versions_end_with_null",
+        file=f"{MARTS}/sales/dim_product_versions.sql",
+        original="coalesce(dbt_valid_to, timestamp '9999-12-31') as valid_to",
+        broken="dbt_valid_to as valid_to",
+        stands_for="a join by time loses what is current",
+    ),
+    Mutant(
+        name="product_versions_all_current",
+        file=f"{MARTS}/sales/dim_product_versions.sql",
+        original="dbt_valid_to is null as is_current",
+        broken="true as is_current",
+        stands_for="a filter on the current version counts products several times",
+    ),
+    Mutant(
+        name="product_versions_current_unless_deleted",
+        file=f"{MARTS}/sales/dim_product_versions.sql",
+        original="dbt_valid_to is null as is_current",
+        broken="dbt_valid_to is null and dbt_is_deleted = 'False' as is_current",
+        stands_for="a product that left the catalog has no current version",
+    ),
+    Mutant(
+        name="product_versions_of_deleted_products_with_attributes",
+        file=f"{MARTS}/sales/dim_product_versions.sql",
+        original="coalesce(case when is_in_catalog then department end, 'Unknown')",
+        broken="coalesce(department, 'Unknown')",
+        stands_for="what left the catalog is still in its department, unlike in dim_products",
+    ),
+    Mutant(
+        name="product_versions_of_deleted_products_private",
+        file=f"{MARTS}/sales/dim_product_versions.sql",
+        original="coalesce(is_in_catalog and brand_type = 'Private', false)",
+        broken="coalesce(brand_type = 'Private', false)",
+        stands_for="what left the catalog is still private label, unlike in dim_products",
+    ),
+    Mutant(
+        name="product_versions_without_deletions",
+        file=f"{MARTS}/sales/dim_product_versions.sql",
+        original="    from dated\n    where ",
+        broken="    from dated\n    where is_in_catalog and ",
+        stands_for="sales after a deletion find no version",
+    ),
+    Mutant(
+        name="product_versions_of_the_catalog_only",
+        file=f"{MARTS}/sales/dim_product_versions.sql",
+        original="    union all\n    select * from without_history\n",
+        broken="",
+        stands_for="products that the catalog never had are lost",
+    ),
+    Mutant(
+        name="product_versions_of_what_has_history_twice",
+        file=f"{MARTS}/sales/dim_product_versions.sql",
+        original="    where history.product_id is null\n",
+        broken="",
+        stands_for="the dimension's rows come on top of the versions",
+    ),
+    Mutant(
+        name="product_versions_of_systems_that_are_not_built",
+        file=f"{MARTS}/sales/dim_product_versions.sql",
+        original="    where {{ source_system_of('product_id') }} is not null\n",
+        broken="",
+        stands_for="what was taken out of source_systems stays in the marts",
+    ),
+    Mutant(
+        name="product_category_of_versions_is_the_type",
+        file=f"{MARTS}/sales/dim_product_versions.sql",
+        original="case when is_in_catalog then product_category end",
+        broken="case when is_in_catalog then product_type end",
+        stands_for="columns are mixed up",
+    ),
+    Mutant(
+        name="household_versions_begin_with_the_first_run",
+        file=f"{MARTS}/customers/dim_household_versions.sql",
+        original="then timestamp '1900-01-01'\n",
+        broken="then dbt_valid_from\n",
+        stands_for="sales before the first build find no version",
+    ),
+    Mutant(
+        name="household_versions_keep_withdrawn_answers",
+        file=f"{MARTS}/customers/dim_household_versions.sql",
+        original="coalesce(case when has_answered_survey then income_band end, 'Unknown')",
+        broken="coalesce(income_band, 'Unknown')",
+        stands_for="withdrawn answers are shown as current, unlike in dim_households",
+    ),
+    Mutant(
+        name="household_versions_have_always_answered",
+        file=f"{MARTS}/customers/dim_household_versions.sql",
+        original="dbt_is_deleted = 'False' as has_answered_survey",
+        broken="true as has_answered_survey",
+        stands_for="a withdrawal is not seen",
+    ),
+    Mutant(
+        name="household_versions_of_the_survey_only",
+        file=f"{MARTS}/customers/dim_household_versions.sql",
+        original="    union all\n    select * from without_history\n",
+        broken="",
+        stands_for="two thirds of the households find no version",
+    ),
+    Mutant(
+        name="household_versions_of_what_has_history_twice",
+        file=f"{MARTS}/customers/dim_household_versions.sql",
+        original="    where history.household_id is null\n",
+        broken="",
+        stands_for="the dimension's rows come on top of the versions",
+    ),
+    Mutant(
+        name="household_versions_of_systems_that_are_not_built",
+        file=f"{MARTS}/customers/dim_household_versions.sql",
+        original="    where {{ source_system_of('household_id') }} is not null\n",
+        broken="",
+        stands_for="what was taken out of source_systems stays in the marts",
+    ),
+    Mutant(
+        name="household_versions_with_the_order_of_the_other_band",
+        file=f"{MARTS}/customers/dim_household_versions.sql",
+        original="income_bands.band_order as income_band_order",
+        broken="age_bands.band_order as income_band_order",
+        stands_for="columns are mixed up",
+    ),
+)
+
 MUTANTS = (
     *SYSTEMS,
     *BUSINESS_TIME,
@@ -2101,5 +2243,6 @@ MUTANTS = (
     *CAMPAIGNS_AND_COUPONS,
     *CALENDAR,
     *SNAPSHOTS,
+    *VERSIONS,
     *KPIS,
 )

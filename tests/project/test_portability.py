@@ -75,7 +75,8 @@ def without_jinja(sql: str) -> str:
     def lines_of(match: re.Match[str], text: str) -> str:
         return text + "\n" * match.group().count("\n")
 
-    sql = re.sub(r"{{\s*config\(.*?\)\s*}}", lambda m: lines_of(m, ""), sql, flags=re.DOTALL)
+    # A hook within it has braces of its own.
+    sql = re.sub(r"{{\s*config\(\n.*?\n\s*\)\n}}", lambda m: lines_of(m, ""), sql, flags=re.DOTALL)
     sql = re.sub(r"{{.*?}}", lambda m: lines_of(m, "jinja"), sql, flags=re.DOTALL)
     # The forms of a dispatched macro are where the engines may differ.
     sql = re.sub(
