@@ -476,18 +476,25 @@ def _changed_rows(
     return _with_required_key(changed, table) if changed.num_rows else None
 
 
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Give an error, what it came of, and so on to the first."""
+    cause: BaseException | None = error
+    while cause:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
 @contextmanager
 def _explained(source_name: str) -> Iterator[None]:
     """Say in one line why a step of dlt's failed, from its chain of exceptions."""
     try:
         yield
     except PipelineStepFailed as error:
-        cause: BaseException = error
-        while not isinstance(cause, LoadError) and (inner := cause.__cause__ or cause.__context__):
-            cause = inner
-        if isinstance(cause, LoadError):
-            raise cause from error
-        reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]
+        causes = list(_causes(error))
+        for cause in causes:
+            if isinstance(cause, LoadError):
+                raise cause from error
+        reason = (str(causes[-1]).strip() or type(causes[-1]).__name__).splitlines()[0]
         raise LoadError(
             f"{source_name}: expected dlt's step {error.step} to pass, found: {reason};"
             " nothing was loaded: mend the cause and load again"
@@ -500,10 +507,21 @@ def _working_folder(warehouse: Path) -> Iterator[Path]:
 
     The warehouse is open for writing here, so no other load can be using the folder; what a
     killed load left in it is of no use.
+
+    Raises:
+        LoadError: it cannot be written.
     """
     folder = warehouse.parent / f".{warehouse.name}.load"
     shutil.rmtree(folder, ignore_errors=True)
     try:
         yield folder
+    except OSError as error:
+        # dlt fails again while it handles what failed first.
+        first = [cause for cause in _causes(error) if isinstance(cause, OSError)][-1]
+        raise LoadError(
+            f"working folder {folder}: expected to write the load's files there, found:"
+            f" {first.strerror or first}; nothing was loaded: make room on the disk, or mend the"
+            " cause, and load again"
+        ) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)

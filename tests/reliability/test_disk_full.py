@@ -12,7 +12,7 @@ from stage import AFTER, BEFORE, SITUATIONS, Stage, differing, digest, error_lin
 FOR_INGESTION = (
     [(round_, kilobytes) for round_ in (1, 2) for kilobytes in range(0, 321, 80)]
     if FULL
-    else [(1, 0), (2, 120), (2, 300)]
+    else [(1, 0), (2, 0), (2, 120), (2, 300)]
 )
 FOR_BUILD = (50, 3000) if FULL else (50,)
 FOR_PUBLISH = (
