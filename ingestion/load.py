@@ -200,9 +200,7 @@ class _Load:
         self._deleted: dict[str, int] = {}
         # Days to read whole, by table.
         self._days = {
-            item.table.name: [
-                day.day for day in reconciliation.differing_days(connection, item.table, source)
-            ]
+            item.table.name: reconciliation.days_to_read(connection, item.table, source)
             for item in self._counted
             if reconcile and not full_refresh and self._can_be_reconciled(item.table)
         }

@@ -214,6 +214,18 @@ def day_of(table: Table) -> str:
     return f"cast({value} as bigint)"
 
 
+def days(connection: duckdb.DuckDBPyConnection, table: Table) -> set[object]:
+    """Give the days of a table's rows in quarantine."""
+    if not exists(connection, table.source, QUARANTINE):
+        return set()
+    found = connection.execute(
+        f"select distinct {day_of(table)} from {relation(table.source, QUARANTINE)}"
+        " where table_name = ?",
+        [table.name],
+    ).fetchall()
+    return {day for (day,) in found}
+
+
 def _is_read_again(item: SetAside) -> str:
     """Say in SQL which rows of the quarantine lie in what the load read."""
     if item.days is not None:

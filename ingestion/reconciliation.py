@@ -95,6 +95,17 @@ def differing_days(
     return [Day(*row) for row in found]
 
 
+def days_to_read(
+    connection: duckdb.DuckDBPyConnection, table: Table, source: Source
+) -> list[object]:
+    """Give the days that a reconciliation reads whole: those that differ or have bad rows.
+
+    A row in quarantine may be mended at the source in what is no amount.
+    """
+    differing = {day.day for day in differing_days(connection, table, source)}
+    return sorted(differing | quarantine.days(connection, table))
+
+
 def told(table: Table, days: Sequence[Day]) -> str:
     """Say in one line what differs and what to do."""
     named = ", ".join(map(str, days[:SHOWN])) + (

@@ -270,6 +270,21 @@ def test_a_bad_row_outside_the_look_back_stays_in_quarantine(bench: Bench):
     assert_nothing_lost(bench, again)
 
 
+def test_a_row_outside_the_look_back_that_is_mended_comes_back_by_a_reconciliation(bench: Bench):
+    line = bench.company["transactions"][0]
+    line["quantity"] = -1
+    bench.write_source()
+    bench.load(tables=TABLES)
+    # Rows and amounts are as before.
+    line["quantity"] = 1
+    bench.write_source()
+    assert bench.load(tables=TABLES)["transactions"].quarantined == 1
+    mended = bench.load(tables=TABLES, reconcile=True)
+    assert mended["transactions"].quarantined == 0
+    assert_nothing_lost(bench, mended)
+    assert bench.rows("transactions") == bench.source_rows("transactions")
+
+
 def test_a_replaced_table_with_a_bad_row_is_left_alone_while_nothing_changes(bench: Bench):
     table = with_rules("campaign_descriptions", {"it is of type A": "campaign_type <> 'X'"})
     bench.company["campaign_descriptions"][0]["campaign_type"] = "X"
