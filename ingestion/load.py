@@ -268,19 +268,21 @@ class _Load:
     def outcome(self, item: _Counted, *, is_loaded: bool) -> LoadedTable:
         """Say what became of a table."""
         table = item.table
+        in_warehouse = raw.row_count(self._connection, table)
+        quarantined = quarantine.held(self._connection, table).row_count
         differing: list[Day] = []
-        if (
-            is_loaded
-            and self._can_be_reconciled(table)
-            and not reconciliation.agrees(self._connection, table, item.totals)
-        ):
-            differing = reconciliation.differing_days(self._connection, table, self._source)
+        if is_loaded and not reconciliation.agrees(self._connection, table, item.totals):
+            differing = (
+                reconciliation.differing_days(self._connection, table, self._source)
+                if table.cursor
+                else [Day(None, item.totals.row_count, in_warehouse + quarantined)]
+            )
         return LoadedTable(
             table=table,
             at_source=item.totals.row_count,
             written=self.written[table.name],
-            in_warehouse=raw.row_count(self._connection, table),
-            quarantined=quarantine.held(self._connection, table).row_count,
+            in_warehouse=in_warehouse,
+            quarantined=quarantined,
             deleted=self._deleted.get(table.name, 0),
             undeclared=item.undeclared,
             differing=tuple(differing),

@@ -27,7 +27,8 @@ class Day:
     """A day on which source and warehouse differ.
 
     Attributes:
-        day: The cursor's date (UTC), or its value where it is no time.
+        day: The cursor's date (UTC), or its value where it is no time; None for all of a table
+            that has no cursor.
         at_source: Rows that the source has.
         held: Rows that the warehouse holds, those in quarantine included.
     """
@@ -108,6 +109,14 @@ def days_to_read(
 
 def told(table: Table, days: Sequence[Day]) -> str:
     """Say in one line what differs and what to do."""
+    if not table.cursor:
+        (whole,) = days
+        return (
+            f"table {table.source}.{table.name}: expected the warehouse to hold the"
+            f" {whole.at_source:,} rows that the source counted, found {whole.held:,}; load it"
+            f" whole with --table {table.name} --full-refresh, and declare in ingestion/tables.py"
+            " how its rows are deleted"
+        )
     named = ", ".join(map(str, days[:SHOWN])) + (
         f" and {len(days) - SHOWN} more" if len(days) > SHOWN else ""
     )

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from bench import BY_NAME, Bench
 
+from ingestion import reconciliation
 from ingestion.tables import Table
 
 LINES = [BY_NAME["transactions"]]
@@ -184,6 +185,23 @@ def test_keys_are_compared_for_a_table_with_a_cursor_too(loaded: Bench):
     near = {day + timedelta(days=days) for days in (-1, 0, 1)}
     for row, load_id in loaded.load_ids("transactions").items():
         assert (load_id != before[row]) == (row[place].date() in near), row
+
+
+def test_a_row_that_is_gone_without_a_declared_way_is_told(loaded: Bench):
+    table = replace(BY_NAME["demographics"], deletes=None)
+    gone = loaded.company["demographics"].pop(3)
+    loaded.write_source()
+    (whole,) = loaded.load(tables=[table])["demographics"].differing
+    assert (whole.at_source, whole.held) == (
+        len(loaded.company["demographics"]),
+        whole.at_source + 1,
+    )
+    line = reconciliation.told(table, [whole])
+    assert "retail_db.demographics: expected the warehouse to hold" in line
+    assert "--table demographics --full-refresh" in line
+    assert tuple(gone.values()) in loaded.rows("demographics")
+    assert loaded.load(tables=[table], full_refresh=True)["demographics"].differing == ()
+    assert loaded.rows("demographics") == loaded.source_rows("demographics")
 
 
 def write_with(bench: Bench, column: str, data_type: pa.DataType, values: list[object]) -> None:
