@@ -144,13 +144,13 @@ def main() -> int:
     0; 1 where nothing was loaded, or where the warehouse still differs from the source.
     """
     arguments = parse_arguments()
-    # A system that nothing is said of is left out, unless one of its tables is asked for.
-    tables = [
-        table
-        for table in TABLES
-        if (table.name in arguments.table if arguments.table else kind_of(table.source))
-    ]
     try:
+        # A system that nothing is said of is left out, unless one of its tables is asked for.
+        tables = [
+            table
+            for table in TABLES
+            if (table.name in arguments.table if arguments.table else kind_of(table.source))
+        ]
         if arguments.quarantine:
             return show_quarantine(warehouse_path(), tables)
         with open_sources(

@@ -14,7 +14,7 @@ from datetime import date
 from pathlib import Path
 
 import dlt
-from dlt.common.configuration.exceptions import ConfigurationException
+from dlt.common.configuration.exceptions import ConfigProviderException, ConfigurationException
 from dlt.common.configuration.specs import ConnectionStringCredentials
 
 from ingestion.errors import LoadError
@@ -32,7 +32,14 @@ def kind_of(name: str) -> str | None:
 
     What the sample has files of is the sample's, if nothing else is said.
     """
-    kind = dlt.config.get(f"sources.{name}.type", str)
+    try:
+        kind = dlt.config.get(f"sources.{name}.type", str)
+    except ConfigProviderException:
+        # It would quote the file.
+        raise LoadError(
+            f"source {name}: expected .dlt/config.toml and .dlt/secrets.toml that are TOML, found"
+            " one that cannot be read; correct it"
+        ) from None
     return kind or ("sample" if name in OF_SAMPLE else None)
 
 

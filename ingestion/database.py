@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -193,7 +193,17 @@ class Database:
             .where(self._is_live(table)),
             table,
         )
-        return totals_of(table, tuple(counted[0]))
+        row_count, with_cursor, least, greatest, *amount_sums = counted[0]
+        return totals_of(
+            table,
+            (
+                row_count,
+                with_cursor,
+                _instant(table, least),
+                _instant(table, greatest),
+                *amount_sums,
+            ),
+        )
 
     def duplicated_keys(self, table: Table) -> pa.Table | None:
         """Give the declared primary keys that more than one row has; None where there is none."""
@@ -305,9 +315,9 @@ class Database:
         snapshot = self._snapshot.exec_driver_sql("select pg_export_snapshot()").scalar_one()
         connection = adbc_postgresql.connect(
             make_conninfo(
-                **self._url.query,
                 **self._url.translate_connect_args(username="user", database="dbname"),
-                **CONNECT_ARGUMENTS["postgresql"],
+                # What the load needs goes before what the credentials say.
+                **{**self._url.query, **CONNECT_ARGUMENTS["postgresql"]},
             )
         )
         with connection.cursor() as cursor:
@@ -442,6 +452,14 @@ class Database:
 
     def _where(self) -> str:
         return f"{self._kind} {self._url.host}:{self._url.port}/{self._url.database}"
+
+
+def _instant(table: Table, value: object) -> object:
+    """Give a cursor's value its time zone, which MySQL's driver leaves out."""
+    is_zoned = table.cursor and "timestamp with time zone" in table.types(table.cursor)
+    if is_zoned and isinstance(value, datetime) and value.tzinfo is None:
+        return value.replace(tzinfo=UTC)
+    return value
 
 
 def _cause(error: BaseException) -> BaseException:

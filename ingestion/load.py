@@ -144,7 +144,7 @@ def load(
             if not full_refresh:
                 for item in counted:
                     refuse_other_columns(connection, item.table, item.types)
-                    refuse_going_back(connection, item.table, item.totals)
+                    refuse_going_back(connection, item.table, item.totals, reconcile)
             parts = {
                 name: _Load(
                     name, counted, sources[name], connection, folder, full_refresh, reconcile
@@ -159,15 +159,17 @@ def load(
                     for name, part in parts.items():
                         _say(f"Loading {name}: {sum(part.written.values()):,} rows")
                         part.load()
+                    outcomes = [
+                        parts[item.table.source].outcome(item, is_loaded=True) for item in counted
+                    ]
                     hold_interrupts()
                 for name in parts:
                     # The copies that dlt merges from. (Its own `load.truncate_staging_dataset`
                     # makes later refreshes fail; DuckDB drops no table in the transaction that
                     # wrote it.)
                     connection.execute(f'drop schema if exists "raw_{name}_staging" cascade')
-            return [
-                parts[item.table.source].outcome(item, is_loaded=not dry_run) for item in counted
-            ]
+                return outcomes
+            return [parts[item.table.source].outcome(item, is_loaded=False) for item in counted]
 
 
 class _Load:
@@ -194,15 +196,23 @@ class _Load:
             item.table.name: SetAside(item.table, source.duplicated_keys(item.table))
             for item in self._counted
         }
-        # Keys of rows that are deleted softly, and of all rows where keys are compared.
+        # Keys of rows that are deleted softly, of those that are not, and of all rows where keys
+        # are compared.
         self._gone: dict[str, list[pa.Table]] = {}
+        self._live_keys: dict[str, list[pa.Table]] = {}
         self._present: dict[str, list[pa.Table]] = {}
         self._deleted: dict[str, int] = {}
+        # Something can be missed in them, also where the totals of all their days agree.
+        self._read_in_part = {
+            item.table.name
+            for item in self._counted
+            if item.table.cursor and not full_refresh and raw.is_held(connection, item.table)
+        }
         # Days to read whole, by table.
         self._days = {
             item.table.name: reconciliation.days_to_read(connection, item.table, source)
             for item in self._counted
-            if reconcile and not full_refresh and self._can_be_reconciled(item.table)
+            if reconcile and item.table.name in self._read_in_part
         }
         self._pipeline = dlt.pipeline(
             pipeline_name=source_name,
@@ -271,12 +281,10 @@ class _Load:
         in_warehouse = raw.row_count(self._connection, table)
         quarantined = quarantine.held(self._connection, table).row_count
         differing: list[Day] = []
-        if is_loaded and not reconciliation.agrees(self._connection, table, item.totals):
-            differing = (
-                reconciliation.differing_days(self._connection, table, self._source)
-                if table.cursor
-                else [Day(None, item.totals.row_count, in_warehouse + quarantined)]
-            )
+        if is_loaded and table.name in self._read_in_part:
+            differing = reconciliation.differing_days(self._connection, table, self._source)
+        elif is_loaded and not reconciliation.agrees(self._connection, table, item.totals):
+            differing = [Day(None, item.totals.row_count, in_warehouse + quarantined)]
         return LoadedTable(
             table=table,
             at_source=item.totals.row_count,
@@ -309,15 +317,18 @@ class _Load:
         """Give what was found of the tables that were read."""
         return [found for found in self._set_aside.values() if found.is_read]
 
-    def _can_be_reconciled(self, table: Table) -> bool:
-        """Whether a table is read in part, so that something can be missed."""
-        return table.cursor is not None and raw.is_held(self._connection, table)
-
     def _delete_gone(self, found: SetAside, load_id: str) -> None:
         """Delete what is deleted at the source, and what is in quarantine now."""
         table, connection = found.table, self._connection
         deleted: list[tuple[object]] = []
-        for keys in [*self._gone.get(table.name, ()), *found.keys]:
+        gone = self._gone.get(table.name, [])
+        if gone:
+            # A key may be used again.
+            live = pa.concat_tables(self._live_keys[table.name])
+            gone = [
+                pa.concat_tables(gone).join(live, list(table.primary_key), join_type="left anti")
+            ]
+        for keys in [*gone, *found.keys]:
             deleted += raw.delete_keys(connection, table, keys)
         if present := self._keys_at_source(table):
             deleted += raw.delete_other_keys(connection, table, pa.concat_tables(present))
@@ -436,7 +447,9 @@ class _Load:
         gone = batch.filter(deleted)
         if gone.num_rows:
             self._gone.setdefault(table.name, []).append(gone.select(table.primary_key))
-        return batch.filter(pc.invert(deleted))
+        live = batch.filter(pc.invert(deleted))
+        self._live_keys.setdefault(table.name, []).append(live.select(table.primary_key))
+        return live
 
 
 def _say(step: str) -> None:

@@ -101,10 +101,19 @@ def days_to_read(
 ) -> list[object]:
     """Give the days that a reconciliation reads whole: those that differ or have bad rows.
 
-    A row in quarantine may be mended at the source in what is no amount.
+    A row in quarantine may be mended at the source in what is no amount. Where there is any such
+    day, those of the look-back are read so, too, in place of the look-back.
     """
-    differing = {day.day for day in differing_days(connection, table, source)}
-    return sorted(differing | quarantine.days(connection, table))
+    days = {day.day for day in differing_days(connection, table, source)}
+    days |= quarantine.days(connection, table)
+    if not days or not table.lookback:
+        return sorted(days)
+    (first,) = connection.execute(
+        f"select cast(max({raw.quoted(table.cursor)}) - $lookback as date) from {raw.raw(table)}",
+        {"lookback": table.lookback},
+    ).fetchone()
+    at_source = source.day_totals(table).column("day").to_pylist()
+    return sorted(days | {day for day in at_source if first is None or day >= first})
 
 
 def told(table: Table, days: Sequence[Day]) -> str:

@@ -43,9 +43,12 @@ def refuse_other_columns(
 
 
 def refuse_going_back(
-    connection: duckdb.DuckDBPyConnection, table: Table, totals: ControlTotals
+    connection: duckdb.DuckDBPyConnection, table: Table, totals: ControlTotals, reconcile: bool
 ) -> None:
-    """Refuse a source that has lost rows, or that ends before the warehouse does."""
+    """Refuse a source that has lost rows, or that ends before the warehouse does.
+
+    It may end before where its latest rows were deleted, in a declared way or by a reconciliation.
+    """
     held = raw.row_count(connection, table)
     is_taken_whole = table.mode == "replace" or table.deletes == "keys"
     least = max(1, held * table.smallest_share) if is_taken_whole else 1
@@ -55,7 +58,7 @@ def refuse_going_back(
             f" holds, found {totals.row_count} at the source; load with --full-refresh if that is"
             " all there is"
         )
-    if table.cursor and held:
+    if table.cursor and held and not table.deletes and not reconcile:
         (greatest,) = connection.execute(
             f"select max({raw.quoted(table.cursor)}) from {raw.raw(table)}"
         ).fetchone()
@@ -63,5 +66,6 @@ def refuse_going_back(
             raise LoadError(
                 f"table {table.source}.{table.name}: expected {table.cursor} to reach at least"
                 f" {greatest}, which the warehouse holds, found {totals.cursor_max} at the"
-                " source; load with --full-refresh to go back to an earlier day"
+                " source; load with --reconcile if rows were deleted there, or with"
+                " --full-refresh to go back to an earlier day"
             )

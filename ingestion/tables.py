@@ -105,6 +105,8 @@ class Table:
             self.mode == "merge" and self.cursor and self.types(self.cursor) <= TIMESTAMPS
         ):
             raise ValueError(f"{self.name}: a look-back needs mode merge and a timestamp as cursor")
+        if self.cursor and not self.types(self.cursor) <= TIMESTAMPS | {"bigint"}:
+            raise ValueError(f"{self.name}: cursor {self.cursor} is neither bigint nor a timestamp")
         if texts := [name for name in self.amounts if not self.types(name) <= NUMBERS]:
             raise ValueError(f"{self.name}: amounts {texts} are no numbers")
 

@@ -96,13 +96,10 @@ def open_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         LoadError: another process has the file open, it is no DuckDB file, or its folder
             cannot be written.
     """
-    is_new = not path.exists()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = _connect(path)
     except (duckdb.Error, OSError) as error:
-        if is_new and path.exists():
-            path.unlink()
         reason = str(error).splitlines()[0]
         remedy = "end the process that has it open, or move the file away"
         if "No space left" in reason:
@@ -117,19 +114,35 @@ def open_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         # Loads need no insertion order; without it DuckDB streams large inserts in less memory.
         connection.execute("set preserve_insertion_order = false")
         yield connection
-    except BaseException:
+    except BaseException as error:
+        is_empty = _is_empty(connection)
         connection.close()
-        if is_new:
+        if is_empty:
             path.unlink()
+        if isinstance(error, duckdb.Error):
+            raise LoadError(
+                f"warehouse {path}: expected a DuckDB file that can be read and written, found:"
+                f" {str(error).splitlines()[0]}; nothing was loaded: put a copy of the file back,"
+                " or mend the cause, and load again"
+            ) from error
         raise
     connection.close()
+
+
+def _is_empty(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether nothing is in the warehouse: it was made for this load, or by one that failed."""
+    try:
+        return connection.execute("select count(*) from duckdb_tables()").fetchone() == (0,)
+    except duckdb.Error:
+        return False
 
 
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:
     try:
         return duckdb.connect(path)
-    except duckdb.IOException:
-        if not _is_begun(path):
+    except duckdb.IOException as error:
+        # Another process that is making it just now holds a lock.
+        if "lock" in str(error) or not _is_begun(path):
             raise
         path.unlink()
         return duckdb.connect(path)

@@ -12,6 +12,7 @@ import pytest
 from bench import BY_NAME, Bench
 
 from ingestion import reconciliation
+from ingestion.errors import LoadError
 from ingestion.tables import Table
 
 LINES = [BY_NAME["transactions"]]
@@ -97,10 +98,12 @@ def test_reconciled_days_count_as_loaded_anew_and_others_keep_their_load(loaded:
     loaded.write_source()
     told(loaded, reconcile=True)
     place = list(BY_NAME["transactions"].columns).index("transaction_timestamp")
+    # A business date has hours of two dates in UTC. The look-back is read in the same way.
     near = {day + timedelta(days=days) for days in (-1, 0, 1)}
+    recent = max(row[place] for row in before).date() - timedelta(days=8)
     for row, load_id in loaded.load_ids("transactions").items():
-        # A business date has hours of two dates in UTC.
-        assert (load_id != before.get(row)) == (row[place].date() in near), row
+        is_near = row[place].date() in near or row[place].date() >= recent
+        assert (load_id != before.get(row)) == is_near, row
 
 
 def test_new_rows_are_found_after_a_reconciliation(loaded: Bench):
@@ -133,6 +136,55 @@ def test_late_promotions_are_named_by_week_and_reconciled(loaded: Bench):
     assert {row[place] for row, load_id in after.items() if before.get(row) != load_id} == {
         late["week"]
     }
+
+
+def test_changes_that_cancel_out_over_the_table_are_named(loaded: Bench):
+    """Rows and amounts of the whole table are what they were."""
+    day = early_day(loaded)
+    moved = dated(loaded, day)[0]
+    moved["transaction_timestamp"] -= timedelta(days=5)
+    loaded.write_source()
+    assert {day_told for day_told, *_ in told(loaded)} == {day, day - timedelta(days=5)}
+    assert told(loaded, reconcile=True) == []
+    assert loaded.rows("transactions") == loaded.source_rows("transactions")
+
+
+def test_a_reconciliation_reads_the_look_back_too(loaded: Bench):
+    latest = max(loaded.company["transactions"], key=lambda line: line["transaction_timestamp"])
+    dated(loaded, early_day(loaded))[0]["sales_value"] += 1
+    # Nothing that is counted.
+    latest["household_id"] = 999
+    loaded.write_source()
+    assert told(loaded, reconcile=True) == []
+    assert loaded.rows("transactions") == loaded.source_rows("transactions")
+
+
+@pytest.mark.parametrize("way", ["keys", "reconciliation"])
+def test_the_latest_row_may_be_deleted(loaded: Bench, way: str):
+    lines = loaded.company["transactions"]
+    lines.remove(max(lines, key=lambda line: line["transaction_timestamp"]))
+    loaded.write_source()
+    table = BY_NAME["transactions"]
+    if way == "keys":
+        outcome = loaded.load(tables=[replace(table, deletes="keys")])
+    else:
+        with pytest.raises(LoadError, match="load with --reconcile if rows were deleted there"):
+            loaded.load(tables=[table])
+        outcome = loaded.load(tables=[table], reconcile=True)
+    assert outcome["transactions"].differing == ()
+    assert loaded.rows("transactions") == loaded.source_rows("transactions")
+
+
+def test_a_key_that_is_used_again_after_a_soft_delete_stays(bench: Bench):
+    survey = BY_NAME["demographics"]
+    table = replace(survey, columns={**survey.columns, "is_deleted": "bool"}, deletes="is_deleted")
+    answers = bench.company["demographics"]
+    answers.append(answers[0] | {"age": "65+"})
+    flags = [True, *[False] * (len(answers) - 1)]
+    write_with(bench, "is_deleted", pa.bool_(), flags)
+    for _ in range(2):
+        outcome = bench.load(tables=[table])["demographics"]
+        assert (outcome.in_warehouse, outcome.differing) == (len(answers) - 1, ())
 
 
 def test_reconciliation_without_differences_writes_nothing(loaded: Bench):

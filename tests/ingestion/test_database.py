@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from urllib.parse import quote
@@ -379,6 +379,36 @@ def test_a_value_that_has_no_place_is_refused_and_not_changed(
         else "table retail_db.typed: column held: expected values of type"
     )
     assert re.search("mend (the value|them) at the source", line)
+
+
+def test_a_cursor_with_a_time_zone_goes_on_where_it_was(loader: Loader):
+    table = replace(
+        TYPED_TABLE,
+        columns={"id": "bigint", "held": "timestamp with time zone"},
+        cursor="held",
+        lookback=timedelta(days=1),
+    )
+    kind = "timestamptz" if loader.shop.kind == "postgresql" else "timestamp(6) null"
+    with table_typed(loader.shop, f"id bigint primary key, held {kind}"):
+        loader.shop.execute("insert into typed values (1, '2017-03-01 12:00'), (2, '2017-03-09')")
+        assert loader.load([table])["typed"].written == 2
+        loader.shop.execute("insert into typed values (3, '2017-03-09 00:00:00.5')")
+        outcome = loader.load([table])["typed"]
+        assert (outcome.written, outcome.differing) == (1, ())
+        loader.shop.execute("insert into typed values (4, '2017-03-02')")
+        (day,) = loader.load([table])["typed"].differing
+        assert (day.day, day.at_source, day.held) == (date(2017, 3, 2), 1, 0)
+        assert loader.load([table], reconcile=True)["typed"].differing == ()
+
+
+def test_what_the_url_says_of_the_connection_is_kept(loader: Loader):
+    query = {
+        "postgresql": "connect_timeout=5&application_name=mine&options=-c%20geqo%3Doff",
+        "mysql": "read_timeout=60",
+    }[loader.shop.kind]
+    url = f"{loader.shop.reader_url}?{query}"
+    run = loader.command("--table", "products", SOURCES__RETAIL_DB__CREDENTIALS=url)
+    assert run.returncode == 0, run.stderr
 
 
 def test_a_cursor_without_a_date_is_refused(bench: Bench, postgresql: PostgresShop):

@@ -196,6 +196,9 @@ def test_going_back_from_a_two_digit_week_is_refused(bench: Bench):
         # It would read the new rows only, and put them in place of all.
         ({"mode": "replace", "lookback": timedelta(0)}, "mode replace takes no cursor"),
         ({"amounts": ("name",)}, "amounts .*name.* are no numbers"),
+        # Days are counted of no other.
+        ({"cursor": "day", "lookback": timedelta(0)}, "day is neither bigint nor a timestamp"),
+        ({"cursor": "name", "lookback": timedelta(0)}, "name is neither bigint nor a timestamp"),
     ],
 )
 def test_a_declaration_that_cannot_work_is_refused(change: dict, reason: str):
