@@ -690,7 +690,7 @@ def test_a_server_that_is_lost_during_the_load_leaves_the_warehouse_as_it_was(
 )
 def test_a_wrong_configuration_is_one_line(bench: Bench, variables: dict[str, str], expected: str):
     # Away from credentials that whoever runs the tests may have in .dlt/secrets.toml.
-    run = bench.command(cwd=bench.folder, PYTHONPATH=str(ROOT), **variables)
+    run = bench.command(DLT_PROJECT_DIR=str(bench.folder), **variables)
     assert run.returncode == 1
     (line,) = run.stderr.splitlines()
     assert line.startswith("error: source retail_db")

@@ -280,6 +280,60 @@ def test_a_warehouse_that_is_no_database_is_refused_and_kept(bench: Bench):
     assert bench.warehouse.read_text() == "something else"
 
 
+def test_a_warehouse_that_another_process_is_making_is_left_alone(bench: Bench):
+    bench.warehouse.parent.mkdir(parents=True)
+    code = (
+        f"import fcntl; f = open({str(bench.warehouse)!r}, 'w'); fcntl.lockf(f, fcntl.LOCK_EX);"
+        " print('made', flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as maker:
+        try:
+            assert maker.stdout.readline() == "made\n"
+            inode = bench.warehouse.stat().st_ino
+            with pytest.raises(LoadError, match="end the process that has it open"):
+                bench.load()
+            assert bench.warehouse.stat().st_ino == inode
+        finally:
+            maker.communicate("\n")
+    # That process is gone, and nothing is in the file: it is begun again.
+    assert completes(bench)
+
+
+def test_a_damaged_block_of_the_warehouse_is_one_line(loaded: Bench):
+    whole = loaded.warehouse.read_bytes()
+    damaged = bytearray(whole)
+    # Behind the headers, which are read when it is opened.
+    for place in range(3 * 4096 + 512, len(whole) - 8 * 4096, 4096):
+        damaged[place : place + 64] = bytes(64)
+    loaded.warehouse.write_bytes(damaged)
+    run = loaded.command("--reconcile")
+    assert run.returncode == 1
+    *_, line = run.stderr.splitlines()
+    assert line.startswith("error: warehouse ")
+    assert "Traceback" not in run.stderr
+    loaded.warehouse.write_bytes(whole)
+    assert loaded.command("--reconcile").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "name, variables",
+    [("config.toml", {}), ("secrets.toml", {"SOURCES__RETAIL_DB__TYPE": "postgresql"})],
+)
+def test_configuration_that_is_no_toml_is_one_line(
+    bench: Bench, name: str, variables: dict[str, str]
+):
+    (bench.folder / ".dlt").mkdir()
+    (bench.folder / ".dlt" / name).write_text('[sources\npassword = "marked-word')
+    run = bench.command(DLT_PROJECT_DIR=str(bench.folder), **variables)
+    assert run.returncode == 1
+    (line,) = run.stderr.splitlines()
+    assert line.startswith("error: source ")
+    assert "cannot be read" in line
+    assert "marked-word" not in run.stdout + run.stderr
+
+
 def test_a_warehouse_whose_folder_cannot_be_made_is_refused(bench: Bench):
     bench.warehouse.parent.write_text("a file where the folder would be")
     with pytest.raises(LoadError, match="expected a DuckDB file"):
