@@ -100,6 +100,8 @@ def open_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = _connect(path)
     except (duckdb.Error, OSError) as error:
+        if not _is_locked(error) and _is_begun(path):
+            path.unlink()
         reason = str(error).splitlines()[0]
         remedy = "end the process that has it open, or move the file away"
         if "No space left" in reason:
@@ -141,11 +143,15 @@ def _connect(path: Path) -> duckdb.DuckDBPyConnection:
     try:
         return duckdb.connect(path)
     except duckdb.IOException as error:
-        # Another process that is making it just now holds a lock.
-        if "lock" in str(error) or not _is_begun(path):
+        if _is_locked(error) or not _is_begun(path):
             raise
         path.unlink()
         return duckdb.connect(path)
+
+
+def _is_locked(error: Exception) -> bool:
+    """Whether another process has the file open, or is making it just now."""
+    return "Could not set lock" in str(error)
 
 
 def _is_begun(path: Path) -> bool:
