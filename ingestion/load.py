@@ -281,10 +281,15 @@ class _Load:
         in_warehouse = raw.row_count(self._connection, table)
         quarantined = quarantine.held(self._connection, table).row_count
         differing: list[Day] = []
-        if is_loaded and table.name in self._read_in_part:
-            differing = reconciliation.differing_days(self._connection, table, self._source)
-        elif is_loaded and not reconciliation.agrees(self._connection, table, item.totals):
-            differing = [Day(None, item.totals.row_count, in_warehouse + quarantined)]
+        if is_loaded and (
+            table.name in self._read_in_part
+            or not reconciliation.agrees(self._connection, table, item.totals)
+        ):
+            differing = (
+                reconciliation.differing_days(self._connection, table, self._source)
+                if table.cursor
+                else [Day(None, item.totals.row_count, in_warehouse + quarantined)]
+            )
         return LoadedTable(
             table=table,
             at_source=item.totals.row_count,

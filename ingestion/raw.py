@@ -86,15 +86,18 @@ def delete_other_keys(connection: duckdb.DuckDBPyConnection, table: Table, keys:
     )
 
 
+def day(table: Table) -> str:
+    """Say in SQL which day, as `Source.day_totals` has it, a row is of."""
+    column = quoted(table.cursor)
+    return f"cast({column} as date)" if table.types(table.cursor) <= TIMESTAMPS else column
+
+
 def delete_days(
     connection: duckdb.DuckDBPyConnection, table: Table, days: Sequence[object]
 ) -> None:
     """Delete the rows whose cursor lies on these days (UTC), or has these values."""
-    column = quoted(table.cursor)
-    if table.types(table.cursor) <= TIMESTAMPS:
-        column = f"cast({column} as date)"
     connection.execute(
-        f"delete from {raw(table)} where list_contains($days, {column})", {"days": days}
+        f"delete from {raw(table)} where list_contains($days, {day(table)})", {"days": days}
     )
 
 
@@ -115,10 +118,9 @@ def touch_days(
     if not gone or not table.cursor or not table.types(table.cursor) <= TIMESTAMPS:
         return
     dates = {moment.date() if isinstance(moment, datetime) else moment for moment in gone}
-    near = {day + timedelta(days=days) for day in dates for days in (-1, 0, 1)}
+    near = {gone_on + timedelta(days=days) for gone_on in dates for days in (-1, 0, 1)}
     connection.execute(
-        f"update {raw(table)} set _dlt_load_id = $load_id"
-        f" where list_contains($near, cast({quoted(table.cursor)} as date))",
+        f"update {raw(table)} set _dlt_load_id = $load_id where list_contains($near, {day(table)})",
         {"load_id": load_id, "near": sorted(near)},
     )
 

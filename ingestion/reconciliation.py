@@ -1,9 +1,10 @@
 """Holds the warehouse against what the source counted, and finds the days that differ.
 
 A load reads what lies after a cursor, less a look-back. What changes before that is seen here:
-rows and amounts of the whole table are compared with the source's, always, and day by day where
-they differ. A change that leaves the number of rows and every declared amount of a day as they were
-is not seen: declare the columns that figures are made of as amounts.
+rows and amounts of every day are compared with the source's after each such load, those of the
+whole table after one that read all of it. A change that leaves the number of rows and every
+declared amount of a day as they were is not seen: declare the columns that figures are made of as
+amounts.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import duckdb
 
 from ingestion import quarantine, raw
 from ingestion.source import ControlTotals, Source
-from ingestion.tables import TIMESTAMPS, Table
+from ingestion.tables import Table
 
 # Days that are named; all of them are counted.
 SHOWN = 5
@@ -61,11 +62,8 @@ def differing_days(
     connection: duckdb.DuckDBPyConnection, table: Table, source: Source
 ) -> list[Day]:
     """Give the days on which rows or amounts differ, the earliest first."""
-    day = raw.quoted(table.cursor)
-    if table.types(table.cursor) <= TIMESTAMPS:
-        day = f"cast({day} as date)"
     columns = "".join(f", {raw.quoted(amount)}" for amount in table.amounts)
-    rows = f"select {day} as day{columns} from {raw.raw(table)}"
+    rows = f"select {raw.day(table)} as day{columns} from {raw.raw(table)}"
     if raw.exists(connection, table.source, quarantine.QUARANTINE):
         amounts = "".join(f", {quarantine.amount_of(amount)}" for amount in table.amounts)
         rows += (
@@ -108,12 +106,14 @@ def days_to_read(
     days |= quarantine.days(connection, table)
     if not days or not table.lookback:
         return sorted(days)
-    (first,) = connection.execute(
-        f"select cast(max({raw.quoted(table.cursor)}) - $lookback as date) from {raw.raw(table)}",
+    # A day of the look-back that the source has and the warehouse has not differs.
+    day, held = raw.day(table), raw.raw(table)
+    recent = connection.execute(
+        f"select distinct {day} from {held} where {day} >="
+        f" (select cast(max({raw.quoted(table.cursor)}) - $lookback as date) from {held})",
         {"lookback": table.lookback},
-    ).fetchone()
-    at_source = source.day_totals(table).column("day").to_pylist()
-    return sorted(days | {day for day in at_source if first is None or day >= first})
+    ).fetchall()
+    return sorted(days | {of_day for (of_day,) in recent})
 
 
 def told(table: Table, days: Sequence[Day]) -> str:
