@@ -14,10 +14,6 @@
             },
             'optional': {'household_id': 'id', 'store_id': 'id', 'source_week': 'integer'},
         },
-        'cancelled_lines': {
-            'required': {'basket_id': 'id', 'product_id': 'id', 'load_id': 'string'},
-            'optional': {},
-        },
         'products': {
             'required': {'product_id': 'id', 'load_id': 'string'},
             'optional': {

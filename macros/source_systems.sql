@@ -20,7 +20,6 @@
         'online_shop': {
             'entities': {
                 'sales_lines': 'stg_online_shop__sales_lines',
-                'cancelled_lines': 'stg_online_shop__cancelled_lines',
                 'products': 'stg_online_shop__items',
                 'households': 'stg_online_shop__customers',
                 'load_control_totals': 'stg_online_shop__load_control_totals',

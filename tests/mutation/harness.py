@@ -40,18 +40,23 @@ REFUSALS = (
 )
 # Both systems are built, so that what is about one of them and about several is put to the proof.
 SYSTEMS = ("--vars", "{source_systems: [retail_db, online_shop]}")
-# A load that brings the lines of every other day, and the promotions of every other week, again,
-# and an order of the online shop that was refunded.
+# A load that brings the lines of every other business date, and the promotions of every other
+# week, again, and an order of the online shop that was refunded. Of two orders amounts are others,
+# as they are where a row of several was deleted: nothing else says so. All three are of dates in
+# between.
 LOADED_AGAIN = """
     update raw_retail_db.transactions
     set _dlt_load_id = '9999999999.9'
-    where day(transaction_timestamp) % 2 = 0;
+    where day(timezone('America/New_York', timezone('UTC', transaction_timestamp))) % 2 = 0;
     update raw_promotion_feed.promotions
     set _dlt_load_id = '9999999999.9'
     where week % 2 = 0;
     update raw_online_shop.orders
     set status = 'refunded', _dlt_load_id = '9999999999.9'
     where id = 1005;
+    update raw_online_shop.order_items
+    set list_price_cents = list_price_cents + case when order_id = 1003 then 100 else -100 end
+    where order_id in (1003, 1006);
 """
 # The snapshots before the company changed, kept aside and put back.
 KEEP_SNAPSHOTS = """

@@ -327,13 +327,6 @@ LINES = (
         broken="''",
         stands_for="weeks with new promotions are built again for ever",
     ),
-    Mutant(
-        name="load_of_a_line_without_its_product",
-        file=f"{MARTS}/sales/fct_sales_lines.sql",
-        original="coalesce(products.load_id, '')",
-        broken="''",
-        stands_for="dates with changed products are built again for ever",
-    ),
 )
 
 BASKETS = (
@@ -421,88 +414,23 @@ INCREMENTAL = (
     Mutant(
         name="sales_lines_take_the_last_load_again",
         file=f"{MARTS}/sales/fct_sales_lines.sql",
-        original="loaded.load_id > coalesce(",
-        broken="loaded.load_id >= coalesce(",
-        stands_for=">= for >: every build does the last one again",
-    ),
-    Mutant(
-        name="sales_lines_take_old_products_again",
-        file=f"{MARTS}/sales/fct_sales_lines.sql",
-        original=(
-            "    from {{ ref('dim_products') }} as loaded\n"
-            "    cross join last_build\n"
-            "    where loaded.load_id > last_build.load_id\n"
-        ),
-        broken=(
-            "    from {{ ref('dim_products') }} as loaded\n"
-            "    cross join last_build\n"
-            "    where loaded.load_id >= last_build.load_id\n"
-        ),
+        original="or dates_loaded.load_id > last_build.load_id",
+        broken="or dates_loaded.load_id >= last_build.load_id",
         stands_for=">= for >: every build does the last one again",
     ),
     Mutant(
         name="sales_lines_take_old_promotions_again",
         file=f"{MARTS}/sales/fct_sales_lines.sql",
-        original=(
-            "    from {{ ref('fct_promotion_weeks') }} as loaded\n"
-            "    cross join last_build\n"
-            "    where loaded.load_id > last_build.load_id\n"
-        ),
-        broken=(
-            "    from {{ ref('fct_promotion_weeks') }} as loaded\n"
-            "    cross join last_build\n"
-            "    where loaded.load_id >= last_build.load_id\n"
-        ),
+        original="        weeks_promoted.load_id > last_build.load_id\n",
+        broken="        weeks_promoted.load_id >= last_build.load_id\n",
         stands_for=">= for >: every build does the last one again",
-    ),
-    Mutant(
-        name="sales_lines_miss_moved_lines",
-        file=f"{MARTS}/sales/fct_sales_lines.sql",
-        original=(
-            "    inner join new_lines\n"
-            "        on\n"
-            "            built.basket_id = new_lines.basket_id\n"
-        ),
-        broken=(
-            "    inner join new_lines\n"
-            "        on\n"
-            "            built.business_date = new_lines.business_date\n"
-            "            and built.basket_id = new_lines.basket_id\n"
-        ),
-        stands_for="a line that moved to another date stays on the former one as well",
-    ),
-    Mutant(
-        name="sales_lines_miss_changed_products",
-        file=f"{MARTS}/sales/fct_sales_lines.sql",
-        original=(
-            "    union distinct\n"
-            "    select built.business_date\n"
-            "    from {{ this }} as built\n"
-            "    inner join new_products\n"
-            "        on built.product_id = new_products.product_id\n"
-        ),
-        broken="",
-        stands_for="lines keep what the catalog said when they were sold",
     ),
     Mutant(
         name="sales_lines_miss_late_promotions",
         file=f"{MARTS}/sales/fct_sales_lines.sql",
-        original=(
-            "    union distinct\n"
-            "    select built.business_date\n"
-            "    from {{ this }} as built\n"
-            "    inner join new_promotion_weeks\n"
-            "        on built.business_week = new_promotion_weeks.business_week\n"
-        ),
-        broken="",
+        original="        weeks_promoted.load_id > last_build.load_id\n",
+        broken="        false\n",
         stands_for="promotions that come after the sales do not count",
-    ),
-    Mutant(
-        name="sales_lines_build_nothing_into_an_empty_table",
-        file=f"{MARTS}/sales/fct_sales_lines.sql",
-        original="coalesce(last_build_of_system.load_id, '')",
-        broken="last_build_of_system.load_id",
-        stands_for="nothing is greater than null",
     ),
     Mutant(
         name="sales_lines_joined_with_a_week_too_few",
@@ -524,20 +452,9 @@ INCREMENTAL = (
     Mutant(
         name="baskets_take_the_last_load_again",
         file=f"{MARTS}/sales/fct_baskets.sql",
-        original="lines.load_id > coalesce(",
-        broken="lines.load_id >= coalesce(",
-        stands_for=">= for >: every build does the last one again",
-    ),
-    Mutant(
-        name="baskets_miss_moved_baskets",
-        file=f"{MARTS}/sales/fct_baskets.sql",
-        original="        on built.basket_id = new_lines.basket_id\n",
-        broken=(
-            "        on\n"
-            "            built.basket_id = new_lines.basket_id\n"
-            "            and built.business_date = new_lines.business_date\n"
-        ),
-        stands_for="a basket that moved to another date stays on the former one as well",
+        original="or dates_loaded.load_id <> built_dates.load_id",
+        broken="or dates_loaded.load_id >= built_dates.load_id",
+        stands_for=">= for <>: every build does all dates again",
     ),
     Mutant(
         name="baskets_forget_their_load",
@@ -547,17 +464,78 @@ INCREMENTAL = (
         stands_for="dates are built again for ever",
     ),
     Mutant(
+        name="sales_lines_keep_labels_of_products_that_left_the_catalog",
+        file=f"{MARTS}/sales/fct_sales_lines.sql",
+        original=("    left join {{ ref('dim_products') }} as catalog\n"),
+        broken="    inner join {{ ref('dim_products') }} as catalog\n",
+        stands_for="lines keep what the catalog said when they were sold",
+    ),
+    Mutant(
+        name="sales_lines_miss_changed_labels",
+        file=f"{MARTS}/sales/fct_sales_lines.sql",
+        original="built.is_private_label <> coalesce(",
+        broken="built.is_private_label > coalesce(",
+        stands_for="lines keep what the catalog said when they were sold",
+    ),
+    Mutant(
+        name="sales_lines_keep_promotions_that_the_feed_took_back",
+        file=f"{MARTS}/sales/fct_sales_lines.sql",
+        original="        or (weeks_promoted.business_week is null and built.is_promoted)\n",
+        broken="",
+        stands_for="lines keep what the feed said when they were sold",
+    ),
+    Mutant(
+        name="sales_lines_that_were_taken_out_stay_out",
+        file=f"{MARTS}/sales/fct_sales_lines.sql",
+        original="        built_dates.business_date is null\n        or dates",
+        broken="        dates",
+        stands_for="a date that lost a line loses all of them",
+    ),
+    Mutant(
+        name="baskets_that_were_taken_out_stay_out",
+        file=f"{MARTS}/sales/fct_baskets.sql",
+        original="        built_dates.business_date is null\n        or dates",
+        broken="        dates",
+        stands_for="a date that lost a line loses all of them",
+    ),
+    Mutant(
+        name="sales_lines_keep_what_was_cancelled",
+        file=f"{MARTS}/sales/fct_sales_lines.sql",
+        original="    pre_hook=",
+        broken="    pre_hook='' if true else ",
+        stands_for="a refunded order is a sale for ever",
+        incremental=True,
+    ),
+    Mutant(
+        name="baskets_keep_what_was_cancelled",
+        file=f"{MARTS}/sales/fct_baskets.sql",
+        original="    pre_hook=",
+        broken="    pre_hook='' if true else ",
+        stands_for="a refunded order is a visit for ever",
+        select="fct_sales_lines+",
+        incremental=True,
+    ),
+    Mutant(
+        name="dates_that_lost_amounts_alone_stay",
+        file="macros/delete_periods_that_differ.sql",
+        original="for amount in amounts",
+        broken="for amount in []",
+        stands_for="what is left of a line that is a sum is not built again",
+        select="fct_sales_lines+",
+        incremental=True,
+    ),
+    Mutant(
         name="promotion_weeks_take_the_last_load_again",
         file=f"{MARTS}/marketing/fct_promotion_weeks.sql",
-        original="where load_id > (",
-        broken="where load_id >= (",
-        stands_for=">= for >: every build does the last one again",
+        original="or loaded_weeks.load_id <> built_weeks.load_id",
+        broken="or loaded_weeks.load_id >= built_weeks.load_id",
+        stands_for=">= for <>: every build does all weeks again",
     ),
     Mutant(
         name="promotion_weeks_by_their_first_load",
         file=f"{MARTS}/marketing/fct_promotion_weeks.sql",
-        original="        max(load_id) as load_id",
-        broken="        min(load_id) as load_id",
+        original="        max(load_id) as load_id\n    from {{ ref(",
+        broken="        min(load_id) as load_id\n    from {{ ref(",
         stands_for="rows that come later to a known week are missed",
     ),
 )
@@ -1957,20 +1935,6 @@ SYSTEMS = (
         stands_for="orders that are paid later are missed",
     ),
     Mutant(
-        name="shop_refunded_lines_not_taken_back",
-        file=f"{SHOP}/stg_online_shop__cancelled_lines.sql",
-        original="orders.order_status is distinct from 'paid'",
-        broken="orders.order_status = 'cancelled'",
-        stands_for="refunded orders stay in the facts that are built on",
-    ),
-    Mutant(
-        name="shop_cancelled_lines_by_the_load_of_the_lines",
-        file=f"{SHOP}/stg_online_shop__cancelled_lines.sql",
-        original="        orders.load_id\n",
-        broken="        order_items.load_id\n",
-        stands_for="the load that cancelled is not the one that is asked for",
-    ),
-    Mutant(
         name="shop_cents_are_dollars",
         file=f"{SHOP}/stg_online_shop__order_items.sql",
         original="{{ usd('0.01 * discount_cents') }}",
@@ -1991,56 +1955,6 @@ SYSTEMS = (
         broken="cast({{ text }} as timestamp)",
         stands_for="the zone that the text names is dropped",
         select=SHOP_ORDERS,
-    ),
-    Mutant(
-        name="sales_lines_keep_what_was_cancelled",
-        file=f"{MARTS}/sales/fct_sales_lines.sql",
-        original="            and built.product_id = newly_cancelled_lines.product_id\n",
-        broken="            and built.product_id <> newly_cancelled_lines.product_id\n",
-        stands_for="a refunded order is a sale for ever",
-    ),
-    Mutant(
-        name="sales_lines_take_old_cancellations_again",
-        file=f"{MARTS}/sales/fct_sales_lines.sql",
-        original=(
-            "    from {{ ref('int_shared__cancelled_lines_unioned') }} as loaded\n"
-            "    cross join last_build\n"
-            "    where loaded.load_id > last_build.load_id\n"
-        ),
-        broken=(
-            "    from {{ ref('int_shared__cancelled_lines_unioned') }} as loaded\n"
-            "    cross join last_build\n"
-            "    where loaded.load_id >= last_build.load_id\n"
-        ),
-        stands_for=">= for >: every build does the last one again",
-    ),
-    Mutant(
-        name="sales_lines_of_a_system_that_joins_later_lost",
-        file=f"{MARTS}/sales/fct_sales_lines.sql",
-        original="        on loaded.source_system = last_build_of_system.source_system\n",
-        broken="        on loaded.source_system is not null\n",
-        stands_for="one system's last build is taken for another's",
-    ),
-    Mutant(
-        name="baskets_keep_what_was_cancelled",
-        file=f"{MARTS}/sales/fct_baskets.sql",
-        original="        on built.basket_id = newly_cancelled_lines.basket_id\n",
-        broken="        on built.basket_id <> newly_cancelled_lines.basket_id\n",
-        stands_for="a refunded order is a visit for ever",
-    ),
-    Mutant(
-        name="baskets_take_old_cancellations_again",
-        file=f"{MARTS}/sales/fct_baskets.sql",
-        original="    where load_id > (select coalesce(max(built.load_id)",
-        broken="    where load_id >= (select coalesce(max(built.load_id)",
-        stands_for=">= for >: every build does the last one again",
-    ),
-    Mutant(
-        name="baskets_of_a_system_that_joins_later_lost",
-        file=f"{MARTS}/sales/fct_baskets.sql",
-        original="        on lines.source_system = last_build_of_system.source_system\n",
-        broken="        on lines.source_system is not null\n",
-        stands_for="one system's last build is taken for another's",
     ),
     Mutant(
         name="kpi_periods_by_tables_of_any_system",

@@ -16,13 +16,14 @@ from marts import differences, rows
 UNTIL = date(2017, 6, 30)
 NEXT_DAYS = [date(2017, 7, day) for day in (1, 2, 3)]
 LATE, CHANGED, LEFT, ENTERED, EMPTIED = (date(2017, 6, day) for day in (24, 25, 26, 28, 29))
-REBRANDED, CATALOGED = date(2017, 2, 1), date(2017, 2, 2)
+REBRANDED, CATALOGED, DELISTED = (date(2017, 2, day) for day in (1, 2, 3))
 # Promotions of these weeks come after their sales; there are none of the weeks of the look-back.
 LATE_WEEKS, LOOKED_BACK_WEEKS = (24, 25), (26, 27)
 PROMOTED_LATE = [date(2017, 6, 5) + timedelta(days=offset) for offset in range(14)]
 
 INCREMENTAL = ("fct_sales_lines", "fct_baskets", "fct_promotion_weeks")
-MARK = 1_000_000
+# How far a row that was there before is put into the future.
+MARK = "interval 1000 years"
 
 
 def basket(basket_id: int, day: date, *product_ids: int) -> Rows:
@@ -53,7 +54,8 @@ def company_until() -> dict[str, Rows]:
     company = small_company()
     company["transactions"] += basket(9002, LEFT, 3, 4)
     company["transactions"] += basket(9003, REBRANDED, 40) + basket(9004, CATALOGED, 41)
-    company["products"] += [product(40, "National")]
+    company["transactions"] += basket(9005, DELISTED, 42)
+    company["products"] += [product(42, "Private"), product(40, "National")]
     company["promotions"] = [row for row in company["promotions"] if row["week"] < LATE_WEEKS[0]]
     return company
 
@@ -69,8 +71,8 @@ def with_news() -> dict[str, Rows]:
         if line["basket_id"] != 9002
     ]
     company["transactions"] += basket(9001, LATE, 5) + basket(9002, ENTERED, 3, 4)
-    company["products"][-1] |= {"brand": "Private"}
-    company["products"] += [product(41, "Private")]
+    company["products"] = [row for row in company["products"] if row["product_id"] not in (40, 42)]
+    company["products"] += [product(40, "Private"), product(41, "Private")]
     company["promotions"] = [
         row for row in small_company()["promotions"] if row["week"] not in LOOKED_BACK_WEEKS
     ]
@@ -102,24 +104,25 @@ class News(Builds):
     written: dict[str, set[date]]
 
 
-def mark(warehouse: Path, amount: int) -> None:
-    """Add an amount to a column of each fact that no other model reads."""
+def mark(warehouse: Path) -> None:
+    """Mark every row of the facts, in a column that is not compared with their input."""
     with duckdb.connect(warehouse) as connection:
-        connection.execute(f"update marts.fct_sales_lines set quantity = quantity + {amount}")
-        connection.execute(f"update marts.fct_baskets set line_count = line_count + {amount}")
+        for table in ("fct_sales_lines", "fct_baskets"):
+            connection.execute(f"update marts.{table} set sold_at = sold_at + {MARK}")
 
 
 def unmark(warehouse: Path) -> dict[str, set[date]]:
     """Take the mark off where it still is; give the dates where it is not."""
     written = {}
     with duckdb.connect(warehouse) as connection:
-        for table, column in (("fct_sales_lines", "quantity"), ("fct_baskets", "line_count")):
+        for table in ("fct_sales_lines", "fct_baskets"):
+            marked = f"sold_at > business_date + {MARK} / 2"
             dates = connection.execute(
-                f"select distinct business_date from marts.{table} where {column} < {MARK}"
+                f"select distinct business_date from marts.{table} where not ({marked})"
             ).fetchall()
             written[table] = {day for (day,) in dates}
             connection.execute(
-                f"update marts.{table} set {column} = {column} - {MARK} where {column} >= {MARK}"
+                f"update marts.{table} set sold_at = sold_at - {MARK} where {marked}"
             )
     return written
 
@@ -129,7 +132,7 @@ def news(workbench: DbtProject, first_build: Path) -> News:
     workbench.restore(first_build)
     workbench.write(with_news())
     workbench.load("--until", str(NEXT_DAYS[0]))
-    mark(workbench.warehouse, MARK)
+    mark(workbench.warehouse)
     workbench.dbt("run")
     written = unmark(workbench.warehouse)
     incremental = workbench.keep("news_incremental")
@@ -141,20 +144,33 @@ def test_incremental_build_of_news_equals_a_build_from_nothing(news: News):
     assert differences(news.incremental, news.full) == []
 
 
+NEWS = {
+    "late_line": [LATE],
+    "changed_amount": [CHANGED],
+    "day_that_a_basket_left": [LEFT],
+    "day_that_a_basket_moved_to": [ENTERED],
+    "promotions_of_an_older_week": PROMOTED_LATE,
+    "new_day": [NEXT_DAYS[0]],
+}
+# Baskets say nothing of products.
+NEWS_OF_PRODUCTS = {
+    "product_of_another_brand": [REBRANDED],
+    "product_that_entered_the_catalog": [CATALOGED],
+    "product_that_left_the_catalog": [DELISTED],
+}
+
+
 @pytest.mark.parametrize(
-    "days",
+    ("table", "days"),
     [
-        pytest.param([LATE], id="late_line"),
-        pytest.param([CHANGED], id="changed_amount"),
-        pytest.param([LEFT], id="day_that_a_basket_left"),
-        pytest.param([ENTERED], id="day_that_a_basket_moved_to"),
-        pytest.param([REBRANDED], id="product_of_another_brand"),
-        pytest.param([CATALOGED], id="product_that_entered_the_catalog"),
-        pytest.param(PROMOTED_LATE, id="promotions_of_an_older_week"),
-        pytest.param([NEXT_DAYS[0]], id="new_day"),
+        pytest.param(table, days, id=f"{table}-{name}")
+        for table, news in (
+            ("fct_sales_lines", NEWS | NEWS_OF_PRODUCTS),
+            ("fct_baskets", NEWS),
+        )
+        for name, days in news.items()
     ],
 )
-@pytest.mark.parametrize("table", ["fct_sales_lines", "fct_baskets"])
 def test_news_reaches_its_dates(news: News, first_build: Path, table: str, days: list[date]):
     listed = ", ".join(f"date '{day}'" for day in days)
     before, after, full = (
@@ -165,11 +181,13 @@ def test_news_reaches_its_dates(news: News, first_build: Path, table: str, days:
     assert after == full != []
 
 
-@pytest.mark.parametrize("table", ["fct_sales_lines", "fct_baskets"])
-def test_dates_without_news_are_not_written(news: News, first_build: Path, table: str):
-    dates_with_news = {LATE, CHANGED, LEFT, ENTERED, REBRANDED, CATALOGED, NEXT_DAYS[0]}
+def test_dates_without_news_are_not_written(news: News):
+    dates_with_news = {LATE, CHANGED, LEFT, ENTERED, NEXT_DAYS[0]}
+    of_products = {REBRANDED, CATALOGED, DELISTED}
+    assert news.written["fct_sales_lines"] == dates_with_news | of_products | {*PROMOTED_LATE}
     # Baskets take nothing of promotions but the load id: only where a line was promoted.
-    assert dates_with_news <= news.written[table] <= dates_with_news | {*PROMOTED_LATE}
+    baskets = news.written["fct_baskets"]
+    assert dates_with_news <= baskets <= dates_with_news | {*PROMOTED_LATE}
 
 
 def test_data_tests_do_not_take_news_for_a_fault(workbench: DbtProject, news: News):
@@ -240,3 +258,20 @@ def test_day_that_loses_its_last_line_is_empty(workbench: DbtProject, first_buil
         emptied = f"business_date = date '{EMPTIED}'"
         assert rows(first_build, table, emptied) != []
         assert rows(incremental, table, emptied) == []
+
+
+def test_week_that_the_feed_takes_back_promotes_nothing(workbench: DbtProject, first_build: Path):
+    company = company_until()
+    (taken_back, *_) = sorted({row["week"] for row in company["promotions"]}, reverse=True)
+    company["promotions"] = [row for row in company["promotions"] if row["week"] != taken_back]
+    workbench.restore(first_build)
+    workbench.write(company)
+    workbench.load("--until", str(UNTIL), "--reconcile")
+    workbench.dbt("run")
+    incremental = workbench.keep("taken_back_incremental")
+    workbench.dbt("run", "--full-refresh")
+    assert differences(incremental, workbench.warehouse) == []
+    of_week = f"business_week = {taken_back}"
+    assert rows(first_build, "fct_sales_lines", f"{of_week} and is_promoted") != []
+    assert rows(incremental, "fct_sales_lines", f"{of_week} and is_promoted") == []
+    assert rows(incremental, "fct_promotion_weeks", of_week) == []

@@ -87,6 +87,11 @@ def test_a_second_company_is_loaded_from_its_own_tables_beside_the_first(tmp_pat
             "SOURCES__ONLINE_SHOP__TYPE": "postgresql",
             "SOURCES__ONLINE_SHOP__CREDENTIALS": shop.reader_url,
         }
+        # So many that one of them may break a rule.
+        shop.execute(
+            "insert into orders select n, 101, '2017-01-05T12:00:00Z', 'cancelled'"
+            " from generate_series(2001, 2150) as n"
+        )
         project = DbtProject(tmp_path, small_company())
         project.load(**environment)
         project.dbt(*BUILD, *BOTH)
@@ -95,8 +100,13 @@ def test_a_second_company_is_loaded_from_its_own_tables_beside_the_first(tmp_pat
         )
         assert project.fetch(sales) == [(Decimal("51.08"),)]
 
-        # An order that is refunded later leaves its day, and the audits agree.
+        # An order that is refunded later leaves its day, and so does one that goes into quarantine;
+        # the audits agree.
         shop.execute("update orders set status = 'refunded' where id = 1003")
+        shop.execute("update orders set status = 'lost' where id = 1005")
         project.load(**environment)
+        assert project.fetch("select rule from raw_online_shop.quarantine") == [
+            ("the status is known",)
+        ]
         project.dbt(*BUILD, *BOTH)
-        assert project.fetch(sales) == [(Decimal("46.08"),)]
+        assert project.fetch(sales) == [(Decimal("36.09"),)]

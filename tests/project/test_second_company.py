@@ -13,7 +13,7 @@ import duckdb
 import pytest
 from company import small_company
 from dbt_project import BUILD, ROOT, DbtProject, copy_of_project, succeeded
-from marts import differences
+from marts import differences, rows
 from online_shop import ALONE, BOTH, SALES, load_online_shop, online_shop
 from test_documentation import undescribed
 
@@ -241,6 +241,34 @@ def test_news_of_the_shop_is_built_as_from_nothing(workbench_of_both: DbtProject
         (1008, "2017-02-01", "9.00"),
     ]
     incremental = project.keep("news")
+    project.dbt("run", "--full-refresh", *BOTH)
+    assert differences(incremental, project.warehouse) == []
+
+
+def test_rows_of_the_shop_that_are_gone_leave_the_facts(workbench_of_both: DbtProject):
+    project = workbench_of_both
+    shop = online_shop()
+    # A gift, in a basket of its own and beside something else.
+    shop["orders"] += [(1009, 104, "2017-02-03T12:00:00Z", "paid")]
+    shop["order_items"] += [(1009, 1, 2, 1, 0, 0), (1003, 2, 4, 1, 0, 0)]
+    load_online_shop(project.warehouse, shop)
+    project.dbt("run", *BOTH)
+    before = project.keep("before_rows_went")
+    # As a load leaves it whose rows are deleted or in quarantine now: no row says what went.
+    gone = {"orders": "id = 1002", "order_items": "order_id = 1009 or item_id = 4"}
+    # One of two rows of the same line.
+    gone["order_items"] += " or (order_id = 1001 and line_number = 2)"
+    with duckdb.connect(project.warehouse) as connection:
+        for table, condition in gone.items():
+            connection.execute(f"delete from raw_online_shop.{table} where {condition}")
+
+    project.dbt("run", *BOTH)
+
+    incremental = project.keep("rows_went")
+    for day in ("2017-02-03", "2017-03-04", "2017-03-12", "2017-03-13"):
+        for table in ("fct_sales_lines", "fct_baskets"):
+            of_day = f"business_date = date '{day}'"
+            assert rows(before, table, of_day) != rows(incremental, table, of_day), (table, day)
     project.dbt("run", "--full-refresh", *BOTH)
     assert differences(incremental, project.warehouse) == []
 

@@ -6,6 +6,10 @@
         incremental_strategy='delete+insert',
         unique_key='business_week',
         on_schema_change='fail',
+        pre_hook="{{ delete_periods_that_differ(
+            'business_week',
+            ref('int_marketing__promotions_attributed'),
+        ) }}",
     )
 }}
 
@@ -27,15 +31,32 @@ loaded_weeks as (
 
 ),
 
--- A week is built as a whole, when a load since the last build brought rows of it.
-weeks_to_build as (
+{% if is_incremental() -%}
+built_weeks as (
 
     select
         business_week,
-        load_id
+        max(load_id) as load_id
+    from {{ this }}
+    group by business_week
+
+),
+
+{% endif -%}
+-- A week is built as a whole, when its latest load is another than that which it was built of. (The
+-- pre-hook takes out the weeks that the feed has no more.)
+weeks_to_build as (
+
+    select
+        loaded_weeks.business_week,
+        loaded_weeks.load_id
     from loaded_weeks
     {% if is_incremental() -%}
-    where load_id > (select coalesce(max(built.load_id), '') from {{ this }} as built)
+    left join built_weeks
+        on loaded_weeks.business_week = built_weeks.business_week
+    where
+        built_weeks.business_week is null
+        or loaded_weeks.load_id <> built_weeks.load_id
     {%- endif %}
 
 ),

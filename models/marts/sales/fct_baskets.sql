@@ -5,10 +5,14 @@
         incremental_strategy='delete+insert',
         unique_key='business_date',
         on_schema_change='fail',
-        pre_hook="{{ delete_dates_without_rows(ref('fct_sales_lines')) }}",
+        pre_hook="{{ delete_periods_that_differ(
+            'business_date',
+            ref('fct_sales_lines'),
+            row_count='sum(line_count)',
+            amounts=['gross_sales_usd', 'net_sales_usd', 'customer_paid_usd'],
+        ) }}",
     )
 }}
--- depends_on: {{ ref('int_shared__cancelled_lines_unioned') }}
 
 with lines as (
 
@@ -17,50 +21,37 @@ with lines as (
 ),
 
 {% if is_incremental() -%}
-last_build_of_system as (
+-- A business date is built again, as a whole, when it is not there (the pre-hook took it out, since
+-- lines of it are gone), and when its latest load is another than that which it was built of.
+built_dates as (
 
     select
-        source_system,
+        business_date,
         max(load_id) as load_id
     from {{ this }}
-    group by source_system
+    group by business_date
 
 ),
 
-new_lines as (
+dates_loaded as (
 
-    select lines.*
-    from lines
-    left join last_build_of_system
-        on lines.source_system = last_build_of_system.source_system
-    where lines.load_id > coalesce(last_build_of_system.load_id, '')
-
-),
-
-newly_cancelled_lines as (
-
-    select distinct basket_id
-    from {{ ref('int_shared__cancelled_lines_unioned') }}
-    where load_id > (select coalesce(max(built.load_id), '') from {{ this }} as built)
+    select
+        business_date,
+        max(load_id) as load_id
+    from {{ ref('fct_sales_lines') }}
+    group by business_date
 
 ),
 
 dates_to_build as (
 
-    select business_date
-    from new_lines
-    union distinct
-    -- The date that a changed basket had before.
-    select built.business_date
-    from {{ this }} as built
-    inner join new_lines
-        on built.basket_id = new_lines.basket_id
-    union distinct
-    -- The date of a basket before a line of it was cancelled.
-    select built.business_date
-    from {{ this }} as built
-    inner join newly_cancelled_lines
-        on built.basket_id = newly_cancelled_lines.basket_id
+    select dates_loaded.business_date
+    from dates_loaded
+    left join built_dates
+        on dates_loaded.business_date = built_dates.business_date
+    where
+        built_dates.business_date is null
+        or dates_loaded.load_id <> built_dates.load_id
 
 ),
 

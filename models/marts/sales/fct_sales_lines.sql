@@ -7,10 +7,14 @@
         incremental_strategy='delete+insert',
         unique_key='business_date',
         on_schema_change='fail',
-        pre_hook="{{ delete_dates_without_rows(ref('int_sales__lines_priced')) }}",
+        pre_hook="{{ delete_periods_that_differ(
+            'business_date',
+            ref('int_sales__lines_priced'),
+            row_count='count(*)',
+            amounts=['quantity', 'gross_sales_usd', 'net_sales_usd', 'customer_paid_usd'],
+        ) }}",
     )
 }}
--- depends_on: {{ ref('int_shared__cancelled_lines_unioned') }}
 
 with lines as (
 
@@ -31,9 +35,10 @@ promotions as (
 ),
 
 {% if is_incremental() -%}
--- A business date is built again, as a whole, when a load since the last build brought or
--- cancelled one of its lines, or brought a product that it sold or the promotions of its week,
--- however late they came.
+-- A business date is built again, as a whole, when it is not there (the pre-hook took it out, since
+-- lines of it are gone), when a load since the last build brought one of its lines or the promotions
+-- of its week, however late they came, and when what it took of a product or of the promotions is
+-- not so any more.
 -- (These CTEs read the models themselves: DuckDB materializes a CTE that is read twice.)
 last_build as (
 
@@ -42,86 +47,59 @@ last_build as (
 
 ),
 
--- A system that joins later brings lines that were loaded before the last build.
-last_build_of_system as (
+built_dates as (
 
-    select
-        source_system,
-        max(load_id) as load_id
+    select distinct business_date
     from {{ this }}
-    group by source_system
 
 ),
 
-new_lines as (
-
-    select loaded.*
-    from {{ ref('int_sales__lines_priced') }} as loaded
-    left join last_build_of_system
-        on loaded.source_system = last_build_of_system.source_system
-    where loaded.load_id > coalesce(last_build_of_system.load_id, '')
-
-),
-
-newly_cancelled_lines as (
+dates_loaded as (
 
     select
-        loaded.basket_id,
-        loaded.product_id
-    from {{ ref('int_shared__cancelled_lines_unioned') }} as loaded
-    cross join last_build
-    where loaded.load_id > last_build.load_id
+        business_date,
+        max(load_id) as load_id
+    from {{ ref('int_sales__lines_priced') }}
+    group by business_date
 
 ),
 
-new_products as (
+weeks_promoted as (
 
-    select loaded.product_id
-    from {{ ref('dim_products') }} as loaded
-    cross join last_build
-    where loaded.load_id > last_build.load_id
-
-),
-
-new_promotion_weeks as (
-
-    select distinct loaded.business_week
-    from {{ ref('fct_promotion_weeks') }} as loaded
-    cross join last_build
-    where loaded.load_id > last_build.load_id
+    select
+        business_week,
+        max(load_id) as load_id
+    from {{ ref('fct_promotion_weeks') }}
+    group by business_week
 
 ),
 
 dates_to_build as (
 
-    select business_date
-    from new_lines
-    union distinct
-    -- The date that a changed line had before.
-    select built.business_date
-    from {{ this }} as built
-    inner join new_lines
-        on
-            built.basket_id = new_lines.basket_id
-            and built.product_id = new_lines.product_id
-    union distinct
-    -- The date that a line was sold on before it was cancelled.
-    select built.business_date
-    from {{ this }} as built
-    inner join newly_cancelled_lines
-        on
-            built.basket_id = newly_cancelled_lines.basket_id
-            and built.product_id = newly_cancelled_lines.product_id
+    select dates_loaded.business_date
+    from dates_loaded
+    cross join last_build
+    left join built_dates
+        on dates_loaded.business_date = built_dates.business_date
+    where
+        built_dates.business_date is null
+        or dates_loaded.load_id > last_build.load_id
     union distinct
     select built.business_date
     from {{ this }} as built
-    inner join new_products
-        on built.product_id = new_products.product_id
+    left join {{ ref('dim_products') }} as catalog
+        on built.product_id = catalog.product_id
+    where built.is_private_label <> coalesce(catalog.is_private_label, false)
     union distinct
     select built.business_date
     from {{ this }} as built
-    inner join new_promotion_weeks
-        on built.business_week = new_promotion_weeks.business_week
+    cross join last_build
+    left join weeks_promoted
+        on built.business_week = weeks_promoted.business_week
+    where
+        weeks_promoted.load_id > last_build.load_id
+        -- The feed has the week no more.
+        or (weeks_promoted.business_week is null and built.is_promoted)
 
 ),
 
@@ -174,12 +152,8 @@ final as (
         lines.customer_paid_usd,
         promotions.product_id is not null as is_promoted,
         coalesce(products.is_private_label, false) as is_private_label,
-        -- The latest load that any part of the row comes from.
-        greatest(
-            lines.load_id,
-            coalesce(products.load_id, ''),
-            coalesce(promotions.load_id, '')
-        ) as load_id
+        -- Of the catalog, which is compared as it is, no load is needed.
+        greatest(lines.load_id, coalesce(promotions.load_id, '')) as load_id
     from lines_to_build as lines
     left join products
         on lines.product_id = products.product_id
