@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import NoReturn
 
+import duckdb
 import yaml
 
-from ingestion import quarantine
+from ingestion import lateness, quarantine
 from ingestion.configuration import kind_of, open_sources
 from ingestion.errors import LoadError
 from ingestion.load import LoadedTable, load
@@ -40,11 +43,17 @@ def _date(text: str) -> date:
         ) from None
 
 
-def _table_name(text: str) -> str:
-    names = [table.name for table in TABLES]
-    if text not in names:
-        raise argparse.ArgumentTypeError(f"expected one of {', '.join(names)}, found '{text}'")
-    return text
+def _table(text: str) -> Table:
+    """Find the table that a person means; its name alone is enough where one system has it."""
+    source, _, name = text.rpartition(".")
+    found = [table for table in TABLES if table.name == name and source in ("", table.source)]
+    if not found:
+        names = ", ".join(f"{table.source}.{table.name}" for table in TABLES)
+        raise argparse.ArgumentTypeError(f"expected one of {names}, found '{text}'")
+    if len(found) > 1:
+        names = " or ".join(f"{table.source}.{table.name}" for table in found)
+        raise argparse.ArgumentTypeError(f"expected {names}, found '{text}', which is either")
+    return found[0]
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -61,10 +70,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--table",
-        type=_table_name,
+        type=_table,
         action="append",
-        metavar="NAME",
-        help="this table only; can be given several times",
+        metavar="[SOURCE.]NAME",
+        help="this table only, with its source where several have one of that name; can be given"
+        " several times",
     )
     parser.add_argument(
         "--full-refresh", action="store_true", help="load the tables whole, from nothing"
@@ -81,7 +91,15 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="show the rows that broke a rule and were set aside, and load nothing",
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="show what would be loaded, and load nothing"
+        "--lateness",
+        action="store_true",
+        help="show how late rows came in the loads so far, beside the look-backs that are"
+        " declared, and load nothing",
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="show what would be written, deleted and in quarantine, and load nothing",
     )
     return parser.parse_args(arguments)
 
@@ -99,13 +117,13 @@ def warehouse_path() -> Path:
 
 def report(loaded: list[LoadedTable], dry_run: bool) -> str:
     """Lay the outcome out as a table, one line a table."""
-    heading = "to write" if dry_run else "written"
+    written, deleted = ("to write", "to delete") if dry_run else ("written", "deleted")
     lines = [
-        f"{'table':<38}{'mode':<9}{'at source':>12}{heading:>12}{'deleted':>9}{'in warehouse':>14}"
+        f"{'table':<38}{'mode':<9}{'at source':>12}{written:>12}{deleted:>11}{'in warehouse':>14}"
         f"{'quarantine':>12}",
         *(
             f"{item.table.source + '.' + item.table.name:<38}{item.table.mode:<9}"
-            f"{item.at_source:>12,}{item.written:>12,}{item.deleted:>9,}{item.in_warehouse:>14,}"
+            f"{item.at_source:>12,}{item.written:>12,}{item.deleted:>11,}{item.in_warehouse:>14,}"
             f"{item.quarantined:>12,}"
             for item in loaded
         ),
@@ -117,20 +135,23 @@ def report(loaded: list[LoadedTable], dry_run: bool) -> str:
         ),
     ]
     if any(item.quarantined for item in loaded):
-        lines.append("rows that broke a rule are in quarantine: make quarantine shows them")
+        lines.append(
+            "rows that break a rule: the load would have them in quarantine"
+            if dry_run
+            else "rows that broke a rule are in quarantine: make quarantine shows them"
+        )
     return "\n".join(lines)
 
 
-def show_quarantine(path: Path, tables: list[Table]) -> int:
-    """Print what is in quarantine of these tables."""
+@contextmanager
+def _existing_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the warehouse to look at it; one line where there is none yet."""
     if not path.exists():
         raise LoadError(
             f"warehouse {path}: expected a DuckDB file, found none; load with `python -m ingestion`"
         )
     with open_warehouse(path) as connection:
-        lines = quarantine.shown(connection, tables)
-    print("\n".join(lines) or "no row is in quarantine")
-    return 0
+        yield connection
 
 
 def _interrupted() -> int:
@@ -149,10 +170,17 @@ def main() -> int:
         tables = [
             table
             for table in TABLES
-            if (table.name in arguments.table if arguments.table else kind_of(table.source))
+            if (table in arguments.table if arguments.table else kind_of(table.source))
         ]
         if arguments.quarantine:
-            return show_quarantine(warehouse_path(), tables)
+            with _existing_warehouse(warehouse_path()) as connection:
+                lines = quarantine.shown(connection, tables)
+            print("\n".join(lines) or "no row is in quarantine")
+            return 0
+        if arguments.lateness:
+            with _existing_warehouse(warehouse_path()) as connection:
+                print("\n".join(lateness.shown(connection, tables)))
+            return 0
         with open_sources(
             {table.source for table in tables}, business_timezone(), arguments.until
         ) as sources:

@@ -37,10 +37,15 @@ DRIVERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
 # A server that restarts or has no free connection is back soon; a wrong password is not.
 SECONDS_BETWEEN_TRIES = (1, 2, 4)
 
+# What the credentials may say otherwise.
+CONNECT_DEFAULTS = {
+    "postgresql": {"connect_timeout": 10, "application_name": "tally"},
+    "mysql": {"connect_timeout": 10},
+}
+
+# What the load needs, whatever they say.
 CONNECT_ARGUMENTS = {
     "postgresql": {
-        "connect_timeout": 10,
-        "application_name": "tally",
         # The transaction is idle while ADBC reads its snapshot, however long that takes.
         "options": (
             "-c timezone=UTC -c datestyle=ISO -c client_encoding=UTF8"
@@ -48,7 +53,6 @@ CONNECT_ARGUMENTS = {
         ),
     },
     "mysql": {
-        "connect_timeout": 10,
         "charset": "utf8mb4",
         # Rows wait at the server while those before them are written to Parquet.
         "init_command": "set time_zone = '+00:00', net_write_timeout = 600",
@@ -140,11 +144,10 @@ class Database:
                 f" {url.drivername}; correct .dlt/secrets.toml"
             )
         self._url = url.set(drivername=DRIVERS[self._kind])
-        arguments: dict[str, object] = dict(CONNECT_ARGUMENTS[self._kind])
-        if self._kind == "mysql" and self._url.password:
-            # PyMySQL writes a text in Latin 1.
-            arguments["password"] = self._url.password.encode()
-        self._engine = sa.create_engine(self._url, connect_args=arguments, hide_parameters=True)
+        self._arguments = _connect_arguments(self._url, self._kind)
+        self._engine = sa.create_engine(
+            self._url, connect_args=self._arguments, hide_parameters=True
+        )
         self._tables: dict[str, sa.Table] = {}
         self._snapshot = self._patiently(self._engine.connect)
         self._adbc: Any = None
@@ -174,7 +177,7 @@ class Database:
         types = {column.name: str(column.type).lower() for column in reflected.columns}
         loadable = [column for column in reflected.columns if data_type(column) in TYPES]
         return types | arrow_types(
-            pa.schema([(column.name, arrow_type(column)) for column in loadable])
+            pa.schema([(column.name, self._arrow_type(table, column)) for column in loadable])
         )
 
     def control_totals(self, table: Table) -> ControlTotals:
@@ -316,8 +319,7 @@ class Database:
         connection = adbc_postgresql.connect(
             make_conninfo(
                 **self._url.translate_connect_args(username="user", database="dbname"),
-                # What the load needs goes before what the credentials say.
-                **{**self._url.query, **CONNECT_ARGUMENTS["postgresql"]},
+                **{**self._url.query, **self._arguments},
             )
         )
         with connection.cursor() as cursor:
@@ -352,7 +354,11 @@ class Database:
     def _schema_of(self, table: Table) -> pa.Schema:
         """Give the Arrow types of the declared columns."""
         columns = self._reflected(table).columns
-        return pa.schema([(name, arrow_type(columns[name])) for name in table.columns])
+        return pa.schema([(name, self._arrow_type(table, columns[name])) for name in table.columns])
+
+    def _arrow_type(self, table: Table, column: sa.Column) -> pa.DataType:
+        is_declared = column.name in table.columns
+        return arrow_type(column, table.types(column.name) if is_declared else set())
 
     def _keeps_key(self, table: Table) -> bool:
         """Whether the database itself sees to it that the declared key is one."""
@@ -452,6 +458,20 @@ class Database:
 
     def _where(self) -> str:
         return f"{self._kind} {self._url.host}:{self._url.port}/{self._url.database}"
+
+
+def _connect_arguments(url: sa.URL, kind: str) -> dict[str, object]:
+    """Give what a connection is made with beside what the credentials say."""
+    arguments: dict[str, object] = {
+        name: value for name, value in CONNECT_DEFAULTS[kind].items() if name not in url.query
+    } | CONNECT_ARGUMENTS[kind]
+    if kind == "postgresql":
+        # Of two that set the same, the later one holds.
+        arguments["options"] = f"{url.query.get('options', '')} {arguments['options']}"
+    elif url.password:
+        # PyMySQL writes a text in Latin 1.
+        arguments["password"] = url.password.encode()
+    return arguments
 
 
 def _instant(table: Table, value: object) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from datetime import date
 
 import pyarrow as pa
@@ -28,8 +29,6 @@ def adapted(held: sa.types.TypeEngine) -> sa.types.TypeEngine:
     if isinstance(held, sa.Numeric) and (held.precision or 0) > MOST_DIGITS:
         # Values that have more digits are refused.
         return sa.Numeric(MOST_DIGITS, held.scale)
-    if isinstance(held, mysql.TINYINT) and held.display_width == 1:
-        return sa.Boolean()
     if isinstance(held, mysql.TIMESTAMP):
         # Held in UTC and read in the session's time zone, which is UTC.
         return sa.DateTime(timezone=True)
@@ -41,8 +40,17 @@ def data_type(column: sa.Column) -> str | None:
     return sqla_col_to_column_schema(column, "full", adapted).get("data_type")
 
 
-def arrow_type(column: sa.Column) -> pa.DataType:
-    """Give the Arrow type of a column that can be loaded."""
+def arrow_type(column: sa.Column, declared: Set[str]) -> pa.DataType:
+    """Give the Arrow type of a column that can be loaded.
+
+    Args:
+        column: The column, as reflected.
+        declared: dlt's types that it may have; empty where it is not declared.
+    """
+    # MySQL's word for bool, too: what it holds is a number all the same.
+    is_flag = isinstance(column.type, mysql.TINYINT) and column.type.display_width == 1
+    if is_flag and "bool" in declared and "bigint" not in declared:
+        return pa.bool_()
     schema = sqla_col_to_column_schema(column, "full_with_precision", adapted)
     return {
         "bigint": pa.int64(),
@@ -59,10 +67,12 @@ def exactly(column: pa.ChunkedArray, data_type: pa.DataType) -> pa.ChunkedArray:
     """Bring values into a type that has a place for every one of them.
 
     Raises:
-        pa.ArrowInvalid: it has none for one of them: too many digits, or no date.
+        pa.ArrowInvalid: it has none for one of them: too many digits, no date, or no flag.
     """
     if pa.types.is_decimal(data_type) and pa.types.is_string(column.type):
         column = _wide_decimals(column, data_type)
+    if pa.types.is_boolean(data_type) and pa.types.is_integer(column.type):
+        _refuse_other_than_flags(column)
     column = pc.cast(column, data_type)
     _refuse_times_without_a_date(column)
     return column
@@ -82,6 +92,17 @@ def _wide_decimals(texts: pa.ChunkedArray, data_type: pa.Decimal128Type) -> pa.C
     if longest > MOST_DIGITS_256:
         raise pa.ArrowInvalid(f"a number of {longest} digits")
     return pc.cast(texts, pa.decimal256(MOST_DIGITS_256, data_type.scale))
+
+
+def _refuse_other_than_flags(column: pa.ChunkedArray) -> None:
+    """Refuse numbers other than 0 and 1, which Arrow takes for true.
+
+    Raises:
+        pa.ArrowInvalid: there is one.
+    """
+    other = column.filter(pc.invert(pc.is_in(column, pa.array([0, 1, None], column.type))))
+    if len(other):
+        raise pa.ArrowInvalid(f"{other[0]}, neither 0 nor 1 (as bigint it could be loaded)")
 
 
 def _refuse_times_without_a_date(column: pa.ChunkedArray) -> None:

@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import dlt
 import duckdb
@@ -24,7 +25,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from ingestion import control_totals, quarantine, raw, reconciliation
+from ingestion import control_totals, lateness, quarantine, raw, reconciliation
 from ingestion.errors import LoadError
 from ingestion.quarantine import SetAside
 from ingestion.reconciliation import Day
@@ -41,15 +42,15 @@ from ingestion.warehouse import (
 
 @dataclass(frozen=True)
 class LoadedTable:
-    """What a load did to one table.
+    """What a load did to one table; of a dry run what it would have done.
 
     Attributes:
         table: The declaration.
         at_source: Rows that the source counted.
         written: Rows that the load wrote (new, changed, or all of a replaced table).
-        in_warehouse: Rows that the warehouse holds after it.
+        in_warehouse: Rows that the warehouse holds after it; after a dry run as before it.
         quarantined: Rows that are in quarantine after it.
-        deleted: Rows that the load deleted, since they are gone at the source.
+        deleted: Rows that the load deleted, since they are gone at the source or in quarantine.
         undeclared: Columns at the source that the declaration does not know.
         differing: Days on which the warehouse still differs from the source.
     """
@@ -99,7 +100,8 @@ def load(
         full_refresh: Drop these tables and their cursors, and load them whole, whatever the
             warehouse holds.
         reconcile: Read the days whole, too, on which the warehouse differs from the source.
-        dry_run: Count at the source and read what would be written, but write nothing.
+        dry_run: Count at the source and find what would be written, deleted and set aside, but
+            write nothing.
 
     Returns:
         One entry a table, in the order given.
@@ -126,20 +128,10 @@ def load(
             )
             for table, of_table, found in zip(tables, types, columns, strict=True)
         ]
-        if dry_run and not warehouse.exists():
-            return [
-                LoadedTable(
-                    table=item.table,
-                    at_source=item.totals.row_count,
-                    written=item.totals.row_count,
-                    in_warehouse=0,
-                    undeclared=item.undeclared,
-                )
-                for item in counted
-            ]
         with (
-            open_warehouse(warehouse) as connection,
-            _working_folder(warehouse) as folder,
+            _place(warehouse, dry_run) as place,
+            open_warehouse(place) as connection,
+            _working_folder(place) as folder,
         ):
             if not full_refresh:
                 for item in counted:
@@ -208,11 +200,22 @@ class _Load:
             for item in self._counted
             if item.table.cursor and not full_refresh and raw.is_held(connection, item.table)
         }
+        # How late rows come, where there are earlier ones.
+        self._arrivals = {
+            item.table.name: arrivals
+            for item in self._counted
+            if item.table.name in self._read_in_part
+            and (arrivals := lateness.awaited(connection, item.table))
+        }
         # Days to read whole, by table.
         self._days = {
-            item.table.name: reconciliation.days_to_read(connection, item.table, source)
-            for item in self._counted
-            if reconcile and item.table.name in self._read_in_part
+            name: days
+            for name in self._read_in_part
+            if (
+                days := reconciliation.days_to_read(
+                    connection, self._set_aside[name], source, reconcile=reconcile
+                )
+            )
         }
         self._pipeline = dlt.pipeline(
             pipeline_name=source_name,
@@ -232,7 +235,7 @@ class _Load:
         def declared_tables() -> Iterator[object]:
             for item in self._counted:
                 if self._full_refresh or not self._is_unchanged(item.table):
-                    if self._days.get(item.table.name):
+                    if item.table.name in self._days:
                         yield self._days_read_whole(item)
                     else:
                         yield self._resource(item)
@@ -263,11 +266,12 @@ class _Load:
                 # dlt drops the counts with the tables to refresh; those of before are history.
                 stack.enter_context(control_totals.kept(self._connection, self._source_name))
             self._pipeline.load()
-        for name, days in self._days.items():
-            raw.touch_days(self._connection, self._set_aside[name].table, days, load_id)
-        for found in self._set_aside.values():
-            self._delete_gone(found, load_id)
+        for name, found in self._set_aside.items():
+            self._deleted[name] = raw.delete_gone(
+                self._connection, found.table, *self._keys_gone(found)
+            )
         quarantine.keep(self._connection, self._source_name, load_id, self._read())
+        lateness.record(self._connection, self._source_name, load_id, self._arrivals.values())
         control_totals.record_quarantine(
             self._connection,
             [item.table for item in self._counted],
@@ -279,7 +283,12 @@ class _Load:
         """Say what became of a table."""
         table = item.table
         in_warehouse = raw.row_count(self._connection, table)
-        quarantined = quarantine.held(self._connection, table).row_count
+        found = self._set_aside[table.name]
+        quarantined = (
+            quarantine.held(self._connection, table).row_count
+            if is_loaded
+            else quarantine.count_after(self._connection, found)
+        )
         differing: list[Day] = []
         if is_loaded and (
             table.name in self._read_in_part
@@ -296,7 +305,7 @@ class _Load:
             written=self.written[table.name],
             in_warehouse=in_warehouse,
             quarantined=quarantined,
-            deleted=self._deleted.get(table.name, 0),
+            deleted=self._deleted[table.name] if is_loaded else self._count_gone(found),
             undeclared=item.undeclared,
             differing=tuple(differing),
         )
@@ -322,10 +331,21 @@ class _Load:
         """Give what was found of the tables that were read."""
         return [found for found in self._set_aside.values() if found.is_read]
 
-    def _delete_gone(self, found: SetAside, load_id: str) -> None:
-        """Delete what is deleted at the source, and what is in quarantine now."""
-        table, connection = found.table, self._connection
-        deleted: list[tuple[object]] = []
+    def _count_gone(self, found: SetAside) -> int:
+        """Count what a load would delete, before anything is loaded."""
+        table = found.table
+        if (
+            self._full_refresh
+            or table.mode == "replace"
+            or not raw.is_held(self._connection, table)
+        ):
+            return 0
+        days = self._days.get(table.name, [])
+        return raw.count_gone(self._connection, table, *self._keys_gone(found), days)
+
+    def _keys_gone(self, found: SetAside) -> tuple[list[pa.Table], pa.Table | None]:
+        """Give keys that are deleted or in quarantine, and all others where they are compared."""
+        table = found.table
         gone = self._gone.get(table.name, [])
         if gone:
             # A key may be used again.
@@ -333,12 +353,8 @@ class _Load:
             gone = [
                 pa.concat_tables(gone).join(live, list(table.primary_key), join_type="left anti")
             ]
-        for keys in [*gone, *found.keys]:
-            deleted += raw.delete_keys(connection, table, keys)
-        if present := self._keys_at_source(table):
-            deleted += raw.delete_other_keys(connection, table, pa.concat_tables(present))
-        self._deleted[table.name] = len(deleted)
-        raw.touch_days(connection, table, [moment for (moment,) in deleted], load_id)
+        present = self._keys_at_source(table)
+        return [*gone, *found.keys], pa.concat_tables(present) if present else None
 
     def _is_unchanged(self, table: Table) -> bool:
         """Whether a table to replace has in the warehouse exactly the rows of the source.
@@ -438,10 +454,15 @@ class _Load:
             rows = found.split(self._connection, self._live(table, batch))
             if table.deletes == "keys" and not table.cursor:
                 self._present.setdefault(table.name, []).append(rows.select(table.primary_key))
+            arrivals = self._arrivals.get(table.name)
+            if changed or arrivals:
+                brought = _changed_rows(self._connection, table, rows)
+                if arrivals:
+                    arrivals.count(self._connection, brought)
             if not changed:
                 yield _with_required_key(rows, table)
-            elif (new := _changed_rows(self._connection, table, rows)) is not None:
-                yield new
+            elif brought.num_rows:
+                yield _with_required_key(brought, table)
 
     def _live(self, table: Table, batch: pa.Table) -> pa.Table:
         """Leave out what is deleted softly, and note its keys."""
@@ -477,9 +498,7 @@ def _with_required_key(batch: pa.Table, table: Table) -> pa.Table:
     return pa.Table.from_arrays(batch.columns, schema=schema)
 
 
-def _changed_rows(
-    connection: duckdb.DuckDBPyConnection, table: Table, batch: pa.Table
-) -> pa.Table | None:
+def _changed_rows(connection: duckdb.DuckDBPyConnection, table: Table, batch: pa.Table) -> pa.Table:
     """Leave out the rows that the warehouse holds exactly so already.
 
     A look-back reads rows again that did not change; merging them would give them a new load
@@ -488,10 +507,9 @@ def _changed_rows(
     same = raw.same(table, list(table.columns), "batch", "held")
     with connection.cursor() as cursor:
         cursor.register("batch", batch)
-        changed = cursor.execute(
+        return cursor.execute(
             f"select batch.* from batch anti join {raw.raw(table)} as held on {same}"
         ).to_arrow_table()
-    return _with_required_key(changed, table) if changed.num_rows else None
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -517,6 +535,28 @@ def _explained(source_name: str) -> Iterator[None]:
             f"{source_name}: expected dlt's step {error.step} to pass, found: {reason};"
             " nothing was loaded: mend the cause and load again"
         ) from error
+
+
+@contextmanager
+def _place(warehouse: Path, dry_run: bool) -> Iterator[Path]:
+    """Give the warehouse's place; for a dry run of a first load one that passes, on the same disk.
+
+    Raises:
+        LoadError: nothing can be written there.
+    """
+    if not dry_run or warehouse.exists():
+        yield warehouse
+        return
+    parent = next(folder for folder in warehouse.parents if folder.is_dir())
+    try:
+        folder = TemporaryDirectory(prefix=f".{warehouse.name}.", dir=parent)
+    except OSError as error:
+        raise LoadError(
+            f"folder {parent}: expected to write the dry run's files there, found:"
+            f" {error.strerror}; make room on the disk, or mend the cause, and try again"
+        ) from error
+    with folder as name:
+        yield Path(name) / warehouse.name
 
 
 @contextmanager

@@ -206,6 +206,18 @@ def held(connection: duckdb.DuckDBPyConnection, table: Table) -> Held:
     return Held(row_count, dict(zip(table.amounts, amount_sums, strict=True)))
 
 
+def count_after(connection: duckdb.DuckDBPyConnection, item: SetAside) -> int:
+    """Count what the quarantine will hold of a table when what a load found is kept."""
+    if not exists(connection, item.table.source, QUARANTINE):
+        return item.row_count
+    (stay,) = connection.execute(
+        f"select count(*) from {relation(item.table.source, QUARANTINE)}"
+        f" where table_name = ? and not ({_is_read_again(item)})",
+        [item.table.name],
+    ).fetchone()
+    return stay + item.row_count
+
+
 def day_of(table: Table) -> str:
     """Say in SQL which day, as `Source.day_totals` has it, a row in quarantine is of."""
     value = value_of(table.cursor)
@@ -223,6 +235,29 @@ def days(connection: duckdb.DuckDBPyConnection, table: Table) -> set[object]:
         " where table_name = ?",
         [table.name],
     ).fetchall()
+    return {day for (day,) in found}
+
+
+def days_of_unique_keys(connection: duckdb.DuckDBPyConnection, item: SetAside) -> set[object]:
+    """Give the days of rows in quarantine for a key that is not duplicate any more."""
+    if not item.table.primary_key or not exists(connection, item.table.source, QUARANTINE):
+        return set()
+    is_duplicated = "false"
+    if item.duplicated_keys is not None:
+        key = " and ".join(
+            f"cast(duplicated.{quoted(name)} as varchar) = {value_of(name)}"
+            for name in item.table.primary_key
+        )
+        is_duplicated = f"exists (select 1 from duplicated where {key})"
+    with connection.cursor() as cursor:
+        if item.duplicated_keys is not None:
+            cursor.register("duplicated", item.duplicated_keys)
+        found = cursor.execute(
+            f"select distinct {day_of(item.table)}"
+            f" from {relation(item.table.source, QUARANTINE)}"
+            f" where table_name = ? and rule = ? and not {is_duplicated}",
+            [item.table.name, KEY_IS_TWICE],
+        ).fetchall()
     return {day for (day,) in found}
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import duckdb
 import pyarrow as pa
@@ -62,28 +62,45 @@ def same(table: Table, columns: tuple[str, ...] | list[str], left: str, right: s
     )
 
 
-def delete_keys(connection: duckdb.DuckDBPyConnection, table: Table, keys: pa.Table) -> list:
-    """Delete the rows with these primary keys.
+def delete_gone(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    gone: Sequence[pa.Table],
+    present: pa.Table | None,
+) -> int:
+    """Delete the rows with a key among those that are gone, or with none of those present.
+
+    Args:
+        connection: The warehouse.
+        table: The declaration.
+        gone: Primary keys whose rows go.
+        present: Primary keys of all rows that stay; None where they are not compared.
 
     Returns:
-        The cursor's values of what was deleted; nulls without a cursor.
+        How many were deleted.
     """
-    return _delete(
-        connection,
-        table,
-        f"exists (select 1 from named where {same(table, table.primary_key, 'held', 'named')})",
-        keys,
-    )
+    with _rows_gone(connection, table, gone, present) as rows:
+        (row_count,) = connection.execute(
+            f"delete from {raw(table)} where rowid in ({rows})"
+        ).fetchone()
+    return row_count
 
 
-def delete_other_keys(connection: duckdb.DuckDBPyConnection, table: Table, keys: pa.Table) -> list:
-    """Delete the rows whose primary key is none of these; returns what `delete_keys` does."""
-    return _delete(
-        connection,
-        table,
-        f"not exists (select 1 from named where {same(table, table.primary_key, 'held', 'named')})",
-        keys,
-    )
+def count_gone(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    gone: Sequence[pa.Table],
+    present: pa.Table | None,
+    days: Sequence[object],
+) -> int:
+    """Count what `delete_gone` would delete, but for these days, of which nothing is left then."""
+    is_left = f"not list_contains($days, {day(table)})" if days else "true"
+    with _rows_gone(connection, table, gone, present) as rows:
+        (row_count,) = connection.execute(
+            f"select count(*) from {raw(table)} where rowid in ({rows}) and {is_left}",
+            {"days": days} if days else {},
+        ).fetchone()
+    return row_count
 
 
 def day(table: Table) -> str:
@@ -101,38 +118,28 @@ def delete_days(
     )
 
 
-def touch_days(
-    connection: duckdb.DuckDBPyConnection, table: Table, gone: Sequence[object], load_id: str
-) -> None:
-    """Let what remains of the days on which something is gone count as loaded anew.
-
-    Models build a business date again, as a whole, when a load brought a row of it. It has hours
-    of two dates in UTC.
-
-    Args:
-        connection: The warehouse.
-        table: The declaration.
-        gone: The cursor's values of what is gone.
-        load_id: The load that the rows then count as of.
-    """
-    if not gone or not table.cursor or not table.types(table.cursor) <= TIMESTAMPS:
-        return
-    dates = {moment.date() if isinstance(moment, datetime) else moment for moment in gone}
-    near = {gone_on + timedelta(days=days) for gone_on in dates for days in (-1, 0, 1)}
-    connection.execute(
-        f"update {raw(table)} set _dlt_load_id = $load_id where list_contains($near, {day(table)})",
-        {"load_id": load_id, "near": sorted(near)},
-    )
-
-
-def _delete(
-    connection: duckdb.DuckDBPyConnection, table: Table, condition: str, named: pa.Table
-) -> list:
-    cursor = quoted(table.cursor) if table.cursor else "null"
-    connection.register("named", named)
+@contextmanager
+def _rows_gone(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    gone: Sequence[pa.Table],
+    present: pa.Table | None,
+) -> Iterator[str]:
+    """Give the query for the row ids of what is gone."""
+    named = {f"gone_{number}": keys for number, keys in enumerate(gone)}
+    conditions = [("exists", name) for name in named]
+    if present is not None:
+        named["present"] = present
+        conditions.append(("not exists", "present"))
+    queries = [f"select rowid from {raw(table)} where false"] + [
+        f"select held.rowid from {raw(table)} as held where {condition}"
+        f" (select 1 from {name} where {same(table, table.primary_key, 'held', name)})"
+        for condition, name in conditions
+    ]
+    for name, keys in named.items():
+        connection.register(name, keys)
     try:
-        return connection.execute(
-            f"delete from {raw(table)} as held where {condition} returning {cursor}"
-        ).fetchall()
+        yield " union all ".join(queries)
     finally:
-        connection.unregister("named")
+        for name in named:
+            connection.unregister(name)

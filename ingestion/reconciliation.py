@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 import duckdb
@@ -95,25 +96,46 @@ def differing_days(
 
 
 def days_to_read(
-    connection: duckdb.DuckDBPyConnection, table: Table, source: Source
+    connection: duckdb.DuckDBPyConnection,
+    found: quarantine.SetAside,
+    source: Source,
+    *,
+    reconcile: bool,
 ) -> list[object]:
-    """Give the days that a reconciliation reads whole: those that differ or have bad rows.
+    """Give the days that a load reads whole, in place of what lies after the cursor.
 
-    A row in quarantine may be mended at the source in what is no amount. Where there is any such
-    day, those of the look-back are read so, too, in place of the look-back.
+    Every load reads those of rows in quarantine whose key is not duplicate any more. To reconcile,
+    it reads those that differ or have bad rows, too: a row in quarantine may be mended at the
+    source in what is no amount. Where there is any such day, those from the look-back on are read
+    so as well.
     """
-    days = {day.day for day in differing_days(connection, table, source)}
-    days |= quarantine.days(connection, table)
-    if not days or not table.lookback:
-        return sorted(days)
-    # A day of the look-back that the source has and the warehouse has not differs.
-    day, held = raw.day(table), raw.raw(table)
-    recent = connection.execute(
-        f"select distinct {day} from {held} where {day} >="
-        f" (select cast(max({raw.quoted(table.cursor)}) - $lookback as date) from {held})",
-        {"lookback": table.lookback},
-    ).fetchall()
-    return sorted(days | {of_day for (of_day,) in recent})
+    table = found.table
+    days = quarantine.days_of_unique_keys(connection, found)
+    if not days and not reconcile:
+        return []
+    differing = {day.day for day in differing_days(connection, table, source)}
+    if reconcile:
+        days |= differing | quarantine.days(connection, table)
+    first = _first_day_of_look_back(connection, table)
+    if not days or first is None:
+        return sorted(days | differing)
+    days |= {day for day in differing if day >= first}
+    if table.lookback:
+        # A day of it that the source has and the warehouse has not differs.
+        day = raw.day(table)
+        recent = connection.execute(
+            f"select distinct {day} from {raw.raw(table)} where {day} >= ?", [first]
+        ).fetchall()
+        days |= {of_day for (of_day,) in recent}
+    return sorted(days)
+
+
+def _first_day_of_look_back(connection: duckdb.DuckDBPyConnection, table: Table) -> object:
+    """Give the day from which a load reads again; None where the warehouse holds no row."""
+    (greatest,) = connection.execute(
+        f"select max({raw.quoted(table.cursor)}) from {raw.raw(table)}"
+    ).fetchone()
+    return (greatest - table.lookback).date() if isinstance(greatest, datetime) else greatest
 
 
 def told(table: Table, days: Sequence[Day]) -> str:
@@ -123,8 +145,8 @@ def told(table: Table, days: Sequence[Day]) -> str:
         return (
             f"table {table.source}.{table.name}: expected the warehouse to hold the"
             f" {whole.at_source:,} rows that the source counted, found {whole.held:,}; load it"
-            f" whole with --table {table.name} --full-refresh, and declare in ingestion/tables.py"
-            " how its rows are deleted"
+            f" whole with --table {table.source}.{table.name} --full-refresh, and declare in"
+            " ingestion/tables.py how its rows are deleted"
         )
     named = ", ".join(map(str, days[:SHOWN])) + (
         f" and {len(days) - SHOWN} more" if len(days) > SHOWN else ""

@@ -38,7 +38,7 @@ def refuse_other_columns(
                 f"table {table.source}.{table.name}: column {name}: expected"
                 f" {expected or 'no such column'} in the warehouse, as ingestion/tables.py and the"
                 f" source say, found {found or 'no such column'}; load the table whole with"
-                f" --table {table.name} --full-refresh"
+                f" --table {table.source}.{table.name} --full-refresh"
             )
 
 

@@ -152,7 +152,7 @@ def _control_message(failure: dict[str, object]) -> str:
         f" found raw {failure['raw_value']}, staging {failure['staging_value']},"
         f" {failure['mart_name']} {failure['mart_value']}{_and_more(failure)};"
         " read audit.audit_controls, load the table whole (`python -m ingestion --table"
-        f" {failure['table_name']} --full-refresh`), {BUILD_AGAIN}"
+        f" {failure['source_name']}.{failure['table_name']} --full-refresh`), {BUILD_AGAIN}"
     )
 
 

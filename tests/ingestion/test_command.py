@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -38,10 +39,12 @@ def test_it_loads_the_same_from_any_folder(bench: Bench, tmp_path: Path):
 
 
 def test_a_table_can_be_given_several_times(bench: Bench):
-    run = bench.command("--table", "coupons", "--table", "products", "--table", "coupons")
+    run = bench.command(
+        "--table", "coupons", "--table", "retail_db.products", "--table", "retail_db.coupons"
+    )
     assert list(table_lines(run.stdout)) == ["retail_db.products", "retail_db.coupons"]
     tables = bench.query(
-        "select distinct table_name from duckdb_tables() where not starts_with(table_name, '_dlt')"
+        "select distinct table_name from duckdb_tables() where not starts_with(table_name, '_')"
     )
     assert {name for (name,) in tables} == {
         "products",
@@ -49,6 +52,18 @@ def test_a_table_can_be_given_several_times(bench: Bench):
         "load_control_totals",
         "quarantine",
     }
+
+
+def test_a_name_that_two_systems_have_needs_its_source(monkeypatch, capsys):
+    twin = replace(BY_NAME["products"], source="online_shop")
+    monkeypatch.setattr(command, "TABLES", (*BY_NAME.values(), twin))
+    with pytest.raises(SystemExit) as ended:
+        command.parse_arguments(["--table", "products"])
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "expected retail_db.products or online_shop.products, found 'products'" in line
+    said = command.parse_arguments(["--table", "online_shop.products", "--table", "coupons"]).table
+    assert [table.source for table in said] == ["online_shop", "retail_db"]
 
 
 def test_until_and_full_refresh_reach_the_load(loaded: Bench):
@@ -110,7 +125,9 @@ def test_dry_run_tells_what_a_load_would_write_and_writes_nothing(
         (["--until", "tomorrow"], "found 'tomorrow'"),
         (["--until", "9999-12-31"], "found '9999-12-31'"),
         (["--until"], "expected one argument"),
+        (["--table", "clients"], "retail_db.transactions, retail_db.products, "),
         (["--table", "clients"], "found 'clients'"),
+        (["--table", "promotion_feed.products"], "found 'promotion_feed.products'"),
         (["--table", "products", "--table", "raw.products"], "found 'raw.products'"),
         (["--everything"], "--everything"),
         (["products"], "products"),

@@ -316,6 +316,9 @@ def one_column(data_type: str) -> Table:
         ("mysql", "enum('a', 'b')", "b", "text", "b"),
         ("mysql", "decimal(65, 2)", "9" * 36 + ".99", "decimal", Decimal("9" * 36 + ".99")),
         ("mysql", "bigint unsigned", str(2**63 - 1), "bigint", 2**63 - 1),
+        ("mysql", "tinyint(1)", "1", "bool", True),
+        ("mysql", "tinyint(1)", "0", "bool", False),
+        ("mysql", "tinyint(1)", "-2", "bigint", -2),
         ("mysql", "varchar(9) character set latin1", "Grüße", "text", "Grüße"),
     ],
 )  # fmt: skip
@@ -351,6 +354,9 @@ def test_types_of_a_servers_own_come_as_they_are_held(
         ("postgresql", "numeric", "9" * 200, "decimal"),
         ("mysql", "decimal(65, 2)", "9" * 37 + ".99", "decimal"),
         ("mysql", "bigint unsigned", str(2**63), "bigint"),
+        # A number in a column that is declared as bool.
+        ("mysql", "tinyint(1)", "2", "bool"),
+        ("mysql", "tinyint(1)", "-1", "bool"),
         # Arrow has a number for each of them, and some date.
         ("postgresql", "date", "infinity", "date"),
         ("postgresql", "date", "0001-12-31 BC", "date"),
@@ -399,6 +405,10 @@ def test_a_cursor_with_a_time_zone_goes_on_where_it_was(loader: Loader):
         (day,) = loader.load([table])["typed"].differing
         assert (day.day, day.at_source, day.held) == (date(2017, 3, 2), 1, 0)
         assert loader.load([table], reconcile=True)["typed"].differing == ()
+    # Half a second after 7 days is 7 days and a begun minute.
+    assert loader.bench.query(
+        "select lateness_minutes, row_count from raw_retail_db._load_lateness order by all"
+    ) == [(0, 1), (7 * 24 * 60 + 1, 1)]
 
 
 def test_what_the_url_says_of_the_connection_is_kept(loader: Loader):
@@ -409,6 +419,33 @@ def test_what_the_url_says_of_the_connection_is_kept(loader: Loader):
     url = f"{loader.shop.reader_url}?{query}"
     run = loader.command("--table", "products", SOURCES__RETAIL_DB__CREDENTIALS=url)
     assert run.returncode == 0, run.stderr
+
+
+def test_options_of_the_url_hold_beside_those_of_the_load(
+    bench: Bench, postgresql: PostgresShop, monkeypatch: pytest.MonkeyPatch
+):
+    """The rows are counted on one connection and read on another."""
+    url = (
+        f"{postgresql.reader_url}?application_name=mine"
+        "&options=-c%20geqo%3Doff%20-c%20timezone%3DAsia/Tokyo"
+    )
+    monkeypatch.setenv("SOURCES__RETAIL_DB__TYPE", "postgresql")
+    monkeypatch.setenv("SOURCES__RETAIL_DB__CREDENTIALS", url)
+    settings = " || ' ' || ".join(
+        f"current_setting('{name}')" for name in ("geqo", "timezone", "application_name")
+    )
+    postgresql.execute(
+        f"create view typed as select 1::bigint as id, {settings} as held"
+        " where current_setting('geqo') = 'off'"
+    )
+    try:
+        postgresql.execute(f"grant select on typed to {_account(postgresql)}")
+        with open_sources({"retail_db"}, "America/New_York", None) as sources:
+            (outcome,) = load([one_column("text")], sources, bench.warehouse)
+    finally:
+        postgresql.execute("drop view typed")
+    assert (outcome.at_source, outcome.written) == (1, 1)
+    assert bench.query("select held from raw_retail_db.typed") == [("off UTC mine",)]
 
 
 def test_a_cursor_without_a_date_is_refused(bench: Bench, postgresql: PostgresShop):

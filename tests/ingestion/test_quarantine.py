@@ -285,6 +285,62 @@ def test_a_row_outside_the_look_back_that_is_mended_comes_back_by_a_reconciliati
     assert bench.rows("transactions") == bench.source_rows("transactions")
 
 
+def double(bench: Bench, place: int) -> tuple[dict[str, object], dict[str, object]]:
+    """Let the key of a line be there twice before the first load; give both lines."""
+    line = sorted(bench.company["transactions"], key=lambda line: line["transaction_timestamp"])[
+        place
+    ]
+    copy = line | {"transaction_timestamp": line["transaction_timestamp"] - timedelta(days=9)}
+    bench.company["transactions"].append(copy)
+    bench.write_source()
+    assert bench.load(tables=TABLES)["transactions"].quarantined == 2
+    return line, copy
+
+
+@pytest.mark.parametrize("way", ["lost", "mended"])
+def test_a_key_that_is_not_duplicate_any_more_comes_in_before_the_look_back(bench: Bench, way: str):
+    line, copy = double(bench, 300)
+    if way == "lost":
+        bench.company["transactions"].remove(copy)
+    else:
+        # Rows and amounts of both days are as before.
+        copy["basket_id"] = 888_888
+    # What is new comes in, too.
+    lines = bench.company["transactions"]
+    latest = max(row["transaction_timestamp"] for row in lines)
+    changed = next(row for row in lines if row["transaction_timestamp"] == latest)
+    changed["quantity"] += 1
+    lines.append(line | {"basket_id": 999_999, "transaction_timestamp": latest + timedelta(days=2)})
+    bench.write_source()
+    said = bench.load(tables=TABLES, dry_run=True)["transactions"]
+    outcome = bench.load(tables=TABLES)
+    assert outcome["transactions"].quarantined == said.quarantined == 0
+    assert outcome["transactions"].differing == ()
+    assert_nothing_lost(bench, outcome)
+    assert bench.rows("transactions") == bench.source_rows("transactions")
+    # It is read as ever after that.
+    assert bench.load(tables=TABLES)["transactions"].written == 0
+
+
+def test_no_other_day_is_reconciled_with_a_key_that_is_not_duplicate_any_more(bench: Bench):
+    _, copy = double(bench, 300)
+    early = min(bench.company["transactions"], key=lambda row: row["transaction_timestamp"])
+    early["sales_value"] += 1
+    copy["basket_id"] = 888_888
+    bench.write_source()
+    outcome = bench.load(tables=TABLES)["transactions"]
+    assert outcome.quarantined == 0
+    assert [day.day for day in outcome.differing] == [early["transaction_timestamp"].date()]
+
+
+def test_a_key_that_is_duplicate_still_stays_with_its_day_unread(bench: Bench):
+    double(bench, 300)
+    ids = bench.load_ids("transactions")
+    again = bench.load(tables=TABLES)["transactions"]
+    assert (again.quarantined, again.written) == (2, 0)
+    assert bench.load_ids("transactions") == ids
+
+
 def test_a_replaced_table_with_a_bad_row_is_left_alone_while_nothing_changes(bench: Bench):
     table = with_rules("campaign_descriptions", {"it is of type A": "campaign_type <> 'X'"})
     bench.company["campaign_descriptions"][0]["campaign_type"] = "X"
@@ -373,11 +429,3 @@ def test_quarantine_without_a_warehouse_is_one_line(bench: Bench):
     (line,) = run.stderr.splitlines()
     assert "expected a DuckDB file, found none" in line
     assert not bench.warehouse.exists()
-
-
-def test_dry_run_sets_nothing_aside(loaded: Bench):
-    latest_line(loaded)["quantity"] = -1
-    loaded.write_source()
-    fingerprint = loaded.fingerprint()
-    loaded.load(tables=TABLES, dry_run=True)
-    assert loaded.fingerprint() == fingerprint

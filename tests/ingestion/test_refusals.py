@@ -223,7 +223,7 @@ def test_a_newly_declared_column_asks_for_a_full_refresh(loaded: Bench, mode: st
     declared = replace(declared, columns={**declared.columns, "colour": "text"})
     message = refused(loaded, tables=[declared])
     assert f"{name}: column colour: expected text in the warehouse" in message
-    assert f"--table {name} --full-refresh" in message
+    assert f"--table {declared.source}.{name} --full-refresh" in message
 
 
 def test_a_column_declared_no_more_asks_for_a_full_refresh(loaded: Bench):
