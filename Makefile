@@ -75,7 +75,7 @@ lint: setup ## Check the form of SQL and Python
 
 .PHONY: test
 test: lint ## Check everything: lint, pytest, dbt's unit and data tests, mutants
-	pytest --numprocesses auto --dist loadfile
+	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 # `mf` itself asks PyPI for a newer version, and goes on without an answer; the comparison does not.
 .PHONY: metrics

@@ -82,8 +82,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--reconcile",
         action="store_true",
-        help="load the days whole, too, on which the warehouse differs from the source or has rows"
-        " in quarantine",
+        help="compare every row with the source's, and load the days whole, too, on which one"
+        " differs or is in quarantine",
     )
     parser.add_argument(
         "--quarantine",

@@ -149,6 +149,7 @@ class Database:
             self._url, connect_args=self._arguments, hide_parameters=True
         )
         self._tables: dict[str, sa.Table] = {}
+        self.seen_at = datetime.now(UTC)
         self._snapshot = self._patiently(self._engine.connect)
         self._adbc: Any = None
         try:
@@ -413,14 +414,14 @@ class Database:
 
     def _patiently(self, connect: Callable[[], sa.Connection]) -> sa.Connection:
         """Connect; try again for a few seconds where that can help."""
-        for seconds in SECONDS_BETWEEN_TRIES:
-            try:
-                return connect()
-            except sa.exc.OperationalError as error:
-                if not any(text in _reason(error).lower() for text in PASSING):
-                    break
-            time.sleep(seconds)
         with self._readable():
+            for seconds in SECONDS_BETWEEN_TRIES:
+                try:
+                    return connect()
+                except sa.exc.OperationalError as error:
+                    if not any(text in _reason(error).lower() for text in PASSING):
+                        raise
+                time.sleep(seconds)
             return connect()
 
     def _unfit(

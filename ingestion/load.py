@@ -15,7 +15,6 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -137,6 +136,8 @@ def load(
                 for item in counted:
                     refuse_other_columns(connection, item.table, item.types)
                     refuse_going_back(connection, item.table, item.totals, reconcile)
+            if reconcile:
+                _say("Comparing tables with a cursor row by row with the source's")
             parts = {
                 name: _Load(
                     name, counted, sources[name], connection, folder, full_refresh, reconcile
@@ -183,7 +184,8 @@ class _Load:
         self._connection = connection
         self._full_refresh = full_refresh
         self.written: dict[str, int] = {}
-        self._counted_at = datetime.now(UTC)
+        # Not the time of counting: a sale after the snapshot that it counts would seem to be in it.
+        self._counted_at = source.seen_at
         self._set_aside = {
             item.table.name: SetAside(item.table, source.duplicated_keys(item.table))
             for item in self._counted

@@ -130,7 +130,7 @@ class SetAside:
             f"table {self.table.source}.{self.table.name}: expected at most"
             f" {self.table.quarantine_limit:.1%} of the rows to break a rule, found"
             f" {self.row_count:,} of {looked_at:,} ({told}); mend them at the source, or"
-            " correct the rule in ingestion/tables.py"
+            " correct the rule or the quarantine_limit in ingestion/tables.py"
         )
 
     def _broken_rule(self) -> str | None:
@@ -142,7 +142,9 @@ class SetAside:
         if self.duplicated_keys is not None:
             key = same(self.table, self.table.primary_key, "batch", "duplicated")
             cases.append((f"exists (select 1 from duplicated where {key})", KEY_IS_TWICE))
-        cases += [(f"({condition}) is false", rule) for rule, condition in self.table.rules.items()]
+        cases += [
+            (f"({condition}) is not true", rule) for rule, condition in self.table.rules.items()
+        ]
         if not cases:
             return None
         whens = " ".join(f"when {condition} then {_text(rule)}" for condition, rule in cases)

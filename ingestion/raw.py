@@ -109,6 +109,31 @@ def day(table: Table) -> str:
     return f"cast({column} as date)" if table.types(table.cursor) <= TIMESTAMPS else column
 
 
+def is_live(table: Table) -> str:
+    """Say in SQL which rows are not deleted softly."""
+    if not table.soft_delete:
+        return "true"
+    column = quoted(table.soft_delete)
+    return (
+        f"{column} is not true"
+        if table.types(table.soft_delete) == {"bool"}
+        else f"{column} is null"
+    )
+
+
+def days_of_keys(
+    connection: duckdb.DuckDBPyConnection, table: Table, keys: pa.Table
+) -> set[object]:
+    """Give the days of the rows with one of these primary keys."""
+    with connection.cursor() as cursor:
+        cursor.register("wanted", keys)
+        found = cursor.execute(
+            f"select distinct {day(table)} from {raw(table)} as held where exists"
+            f" (select 1 from wanted where {same(table, table.primary_key, 'held', 'wanted')})"
+        ).fetchall()
+    return {of_day for (of_day,) in found}
+
+
 def delete_days(
     connection: duckdb.DuckDBPyConnection, table: Table, days: Sequence[object]
 ) -> None:

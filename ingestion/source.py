@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 import pyarrow as pa
@@ -34,7 +35,13 @@ class ControlTotals:
 
 
 class Source(Protocol):
-    """A source system as it is at one moment: every answer is of the same state of it."""
+    """A source system as it is at one moment: every answer is of the same state of it.
+
+    Attributes:
+        seen_at: A time (UTC) before that moment: what came later may not be there.
+    """
+
+    seen_at: datetime
 
     def columns(self, table: Table) -> dict[str, str]:
         """Name and dlt type of every column that the source has, as `arrow_types` says them.

@@ -49,9 +49,9 @@ class Table:
             column's name: rows in which it is true, or not null where it is a time, count as
             deleted. None: they stay until they are found by a reconciliation, or the table is
             replaced.
-        rules: What every row must meet, as a check constraint has it: what people read to a
-            condition in DuckDB's SQL. Rows that break one go to the quarantine, and so do rows
-            whose primary key is null or not unique.
+        rules: What is true of every row: what people read to a condition in DuckDB's SQL. Rows of
+            which one is not true, or null, go to the quarantine, and so do rows whose primary key
+            is null or not unique. A column that may be null says so: `x is null or x > 0`.
         quarantine_limit: Share of the rows read that may break a rule; more refuse the load.
         smallest_share: A table to replace by less than this share of the rows held is taken
             for a failed delivery and refused.
@@ -128,6 +128,18 @@ class Table:
 # business week is room for a source of your own, until it is measured there.
 LATE_ROWS = timedelta(days=7)
 
+
+def _in_this_century(moment: str) -> str:
+    """Say in SQL that a moment (UTC) lies in this century, and not after tomorrow.
+
+    One typing error in a year would stretch the calendar over centuries.
+    """
+    return (
+        f"{moment} >= timestamp '2000-01-01'"
+        f" and {moment} < now() at time zone 'UTC' + interval 1 day"
+    )
+
+
 TABLES = (
     Table(
         source="retail_db",
@@ -155,9 +167,8 @@ TABLES = (
                 " and coupon_match_disc >= 0"
             ),
             "the quantity is not negative": "quantity >= 0",
-            "it was sold in this century, and not after tomorrow": (
-                "transaction_timestamp >= timestamp '2000-01-01'"
-                " and transaction_timestamp < now() at time zone 'UTC' + interval 1 day"
+            "it was sold in this century, and not after tomorrow": _in_this_century(
+                "transaction_timestamp"
             ),
         },
         amounts=("sales_value", "retail_disc", "coupon_disc", "coupon_match_disc"),
@@ -214,6 +225,12 @@ TABLES = (
         },
         mode="replace",
         primary_key=("campaign_id",),
+        rules={
+            "it starts in this century and ends later, in it": (
+                "start_date >= timestamp '2000-01-01' and end_date >= start_date"
+                " and end_date < timestamp '2100-01-01'"
+            ),
+        },
     ),
     # No primary key: the source holds exact duplicates, which are kept as they are in raw and
     # removed, counted, in the models.
@@ -236,6 +253,11 @@ TABLES = (
         primary_key=("household_id", "coupon_upc", "campaign_id", "redemption_date"),
         cursor="redemption_date",
         lookback=LATE_ROWS,
+        rules={
+            "it was redeemed in this century, and not after tomorrow": _in_this_century(
+                "redemption_date"
+            ),
+        },
     ),
     # The feed delivers one week at a time, whole, at the week's start. It has no primary key:
     # a product can be listed twice in one store and week, at two places.
@@ -282,6 +304,9 @@ TABLES = (
             "the time is one, in UTC": (
                 "placed_at like '%Z' and try_cast(placed_at as timestamptz) is not null"
             ),
+            "it was placed in this century, and not after tomorrow": _in_this_century(
+                "cast(placed_at as timestamptz) at time zone 'UTC'"
+            ),
         },
     ),
     Table(
@@ -297,7 +322,10 @@ TABLES = (
         },
         mode="merge",
         primary_key=("order_id", "line_number"),
-        rules={"the discount is within the price": "discount_cents between 0 and list_price_cents"},
+        rules={
+            "the quantity is not negative": "quantity >= 0",
+            "the discount is within the price": "discount_cents between 0 and list_price_cents",
+        },
         amounts=("list_price_cents", "discount_cents"),
     ),
 )

@@ -91,6 +91,33 @@ def test_command_names_the_days_and_exits_with_1_until_they_are_reconciled(loade
     assert loaded.command().returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ("transactions", "household_id"),
+        ("transactions", "quantity"),
+        ("coupon_redemptions", "household_id"),
+        ("promotions", "product_id"),
+        ("promotions", "mailer_location"),
+    ],
+)
+def test_a_correction_that_no_count_and_amount_shows_is_reconciled(
+    loaded: Bench, name: str, column: str
+):
+    tables, rows = [BY_NAME[name]], loaded.company[name]
+    earliest = min(rows, key=lambda row: row[BY_NAME[name].cursor])
+    earliest[column] = next(row[column] for row in rows if row[column] != earliest[column])
+    loaded.write_source()
+    assert loaded.load(tables=tables)[name].differing == ()
+    before = loaded.load_ids(name)
+    outcome = loaded.load(tables=tables, reconcile=True)[name]
+    assert outcome.differing == ()
+    assert loaded.rows(name) == loaded.source_rows(name)
+    assert loaded.load_ids(name) != before
+    # Then there is nothing left to reconcile.
+    assert loaded.load(tables=tables, reconcile=True)[name].written == 0
+
+
 def test_reconciled_days_count_as_loaded_anew_and_others_keep_their_load(loaded: Bench):
     before = loaded.load_ids("transactions")
     day = early_day(loaded)

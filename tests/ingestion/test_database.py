@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from urllib.parse import quote
@@ -409,6 +409,25 @@ def test_a_cursor_with_a_time_zone_goes_on_where_it_was(loader: Loader):
     assert loader.bench.query(
         "select lateness_minutes, row_count from raw_retail_db._load_lateness order by all"
     ) == [(0, 1), (7 * 24 * 60 + 1, 1)]
+
+
+def test_an_unknown_option_of_the_url_is_one_line(bench: Bench, postgresql: PostgresShop):
+    url = f"{postgresql.reader_url}?nonsense=1"
+    run = bench.command(SOURCES__RETAIL_DB__TYPE="postgresql", SOURCES__RETAIL_DB__CREDENTIALS=url)
+    assert run.returncode == 1
+    (line,) = run.stderr.splitlines()
+    assert "nonsense" in line
+
+
+def test_counts_are_of_a_time_before_the_snapshot_that_they_are_made_in(loader: Loader):
+    """What is sold while the source is counted is not in it, and must not seem to be."""
+    with loader.sources() as sources:
+        opened = datetime.now(UTC)
+        time.sleep(0.01)
+        load([BY_NAME["products"]], sources, loader.bench.warehouse)
+    query = "select max(counted_at) < ? from raw_retail_db.load_control_totals"
+    with duckdb.connect(loader.bench.warehouse, read_only=True) as connection:
+        assert connection.execute(query, [opened]).fetchall() == [(True,)]
 
 
 def test_what_the_url_says_of_the_connection_is_kept(loader: Loader):

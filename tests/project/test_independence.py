@@ -11,8 +11,7 @@ from marts import differences
 @pytest.mark.parametrize(
     ("timezone", "locale", "threads"),
     [
-        ("Asia/Tokyo", "C", 1),
-        ("Pacific/Auckland", "C.UTF-8", 4),
+        ("Pacific/Auckland", "C.UTF-8", 1),
         ("America/Los_Angeles", "C", 4),
     ],
 )
