@@ -1,7 +1,7 @@
 -- The current version of every household in the history is what the survey says of it today. A row
 -- here is a household that says otherwise, is missing, or withdrew its answers without a version
 -- that says so: an answer is not among the snapshot's check_cols, so its changes open no version.
--- Correct snapshots/_snapshots.yml; the history that was missed cannot be made up for.
+-- Correct snapshots/snap_households.sql; the history that was missed cannot be made up for.
 with in_survey as (
 
     select
@@ -32,6 +32,7 @@ current_versions as (
     where
         dbt_valid_to is null
         and dbt_is_deleted = 'False'
+        and {{ source_system_of('household_id') }} is not null
 
 ),
 

@@ -1,7 +1,7 @@
 -- The current version of every product in the history is what the catalog says of it today. A row
 -- here is a product that says otherwise, is missing, or left the catalog without a version that
 -- says so: an attribute is not among the snapshot's check_cols, so its changes open no version.
--- Correct snapshots/_snapshots.yml; the history that was missed cannot be made up for.
+-- Correct snapshots/snap_products.sql; the history that was missed cannot be made up for.
 with in_catalog as (
 
     select
@@ -30,6 +30,7 @@ current_versions as (
     where
         dbt_valid_to is null
         and dbt_is_deleted = 'False'
+        and {{ source_system_of('product_id') }} is not null
 
 ),
 

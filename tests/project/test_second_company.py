@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -289,6 +290,51 @@ def test_dates_without_news_of_the_shop_are_not_written(workbench_of_both: DbtPr
     assert written() == before
 
 
+# The history of a system that is not built for a time
+
+
+def test_history_of_a_system_that_is_not_built_stays(both: DbtProject, tmp_path: Path):
+    """Its rows are not taken for deleted; what is deleted when it is back is recorded."""
+    keys = {"products": "product_id", "households": "household_id"}
+
+    def built_after(deletions: dict[str, str], *variables: str) -> dict[str, Counter]:
+        """Take the snapshots after rows were deleted at the source, and test them."""
+        with duckdb.connect(project.warehouse) as connection:
+            for table, condition in deletions.items():
+                deleted = connection.execute(f"delete from {table} where {condition}").fetchone()
+                assert deleted == (1,)
+        taken = [f"snap_{name}" for name in keys]
+        views = ["int_shared__products_unioned", "int_shared__survey_answers_unioned"]
+        selected = ("--indirect-selection", "cautious", "--select", *views, *taken)
+        project.dbt("--warn-error", *BUILD, *selected, *variables)
+        return {
+            name: Counter(
+                project.fetch(f"select {key}, dbt_is_deleted, * from snapshots.snap_{name}")
+            )
+            for name, key in keys.items()
+        }
+
+    project = DbtProject(tmp_path, None)
+    project.restore(both.warehouse)
+    # The latest version of item 4 says that it is deleted.
+    before = built_after({"raw_online_shop.items": "id = 4"}, *BOTH)
+    assert {(FIRST + 4, "False"), (FIRST + 4, "True")} <= {row[:2] for row in before["products"]}
+    assert built_after({}) == before
+    assert built_after({}, *ALONE) == before
+
+    deletions = {
+        "raw_online_shop.items": "id = 3",
+        "raw_retail_db.demographics": "household_id = 102",
+    }
+    after = built_after(deletions, *BOTH)
+
+    for name, key in (("products", FIRST + 3), ("households", 102)):
+        (former,) = before[name] - after[name]
+        assert former[:2] == (key, "False")
+        closed, deleted = sorted(after[name] - before[name], key=lambda row: row[1])
+        assert (closed[:2], deleted[:2]) == ((key, "False"), (key, "True"))
+
+
 # A staging model that does not keep the contract
 
 
@@ -451,7 +497,7 @@ def test_wrong_variable_is_one_line(broken: DbtProject, variables: str, found: s
 # What is written about it
 
 
-def test_table_of_entities_is_the_contract(built: DbtProject):
+def test_table_of_entities_is_the_contract(built: DbtProject, tmp_path: Path):
     """`docs/your-own-source.md` lists the columns that staging must have, and no others."""
     written = {
         name: {
@@ -477,6 +523,8 @@ def test_table_of_entities_is_the_contract(built: DbtProject):
         "-1",
         "--output",
         "json",
+        # What dbt said of the build is for others to read.
+        DBT_TARGET_PATH=str(tmp_path),
     )
     contract: dict[str, dict[str, list[str]]] = {}
     for row in json.loads(shown)["show"]:
