@@ -62,9 +62,7 @@ def awaited(connection: duckdb.DuckDBPyConnection, table: Table) -> Arrivals | N
     """Prepare to measure a load of a table; None where nothing can be late."""
     if not _is_measured(table) or not raw.is_held(connection, table):
         return None
-    (greatest,) = connection.execute(
-        f"select max({raw.quoted(table.cursor)}) from {raw.raw(table)}"
-    ).fetchone()
+    greatest = raw.greatest_cursor(connection, table)
     return Arrivals(table, greatest) if greatest else None
 
 

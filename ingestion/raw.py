@@ -109,6 +109,14 @@ def day(table: Table) -> str:
     return f"cast({column} as date)" if table.types(table.cursor) <= TIMESTAMPS else column
 
 
+def greatest_cursor(connection: duckdb.DuckDBPyConnection, table: Table) -> object:
+    """Give the greatest value of the cursor that is held; None without any row."""
+    (greatest,) = connection.execute(
+        f"select max({quoted(table.cursor)}) from {raw(table)}"
+    ).fetchone()
+    return greatest
+
+
 def is_live(table: Table) -> str:
     """Say in SQL which rows are not deleted softly."""
     if not table.soft_delete:

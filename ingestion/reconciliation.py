@@ -170,9 +170,7 @@ def _days_of_other_rows(
 
 def _first_day_of_look_back(connection: duckdb.DuckDBPyConnection, table: Table) -> object:
     """Give the day from which a load reads again; None where the warehouse holds no row."""
-    (greatest,) = connection.execute(
-        f"select max({raw.quoted(table.cursor)}) from {raw.raw(table)}"
-    ).fetchone()
+    greatest = raw.greatest_cursor(connection, table)
     return (greatest - table.lookback).date() if isinstance(greatest, datetime) else greatest
 
 

@@ -59,9 +59,7 @@ def refuse_going_back(
             " all there is"
         )
     if table.cursor and held and not table.deletes and not reconcile:
-        (greatest,) = connection.execute(
-            f"select max({raw.quoted(table.cursor)}) from {raw.raw(table)}"
-        ).fetchone()
+        greatest = raw.greatest_cursor(connection, table)
         if totals.cursor_max < greatest:
             raise LoadError(
                 f"table {table.source}.{table.name}: expected {table.cursor} to reach at least"
