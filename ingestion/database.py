@@ -89,6 +89,12 @@ REMEDIES = {
     "command denied": "grant it (`grant select on TABLE to 'USER'`)",
     "does not exist": "correct the name in .dlt/secrets.toml, or create it",
     "unknown database": "correct the name in .dlt/secrets.toml, or create it",
+    "pg_hba.conf": "let the user in from here, in the server's pg_hba.conf",
+    "ssl": "make the server and sslmode in .dlt/secrets.toml agree on encryption",
+    **dict.fromkeys(
+        ("name or service not known", "failure in name resolution", "no address associated"),
+        "correct the host in .dlt/secrets.toml",
+    ),
 }
 
 
@@ -439,7 +445,7 @@ class Database:
         what = f"table {table.source}.{table.name}" if table else f"source {self._name}"
         try:
             yield
-        except (sa.exc.DBAPIError, AdbcError, ResourceExtractionError) as error:
+        except (sa.exc.DBAPIError, AdbcError, ResourceExtractionError, OSError) as error:
             cause = _cause(error)
             if table and isinstance(cause, PyToArrowConversionException):
                 column = cause.field_name
@@ -458,7 +464,8 @@ class Database:
             ) from error
 
     def _where(self) -> str:
-        return f"{self._kind} {self._url.host}:{self._url.port}/{self._url.database}"
+        port = f":{self._url.port}" if self._url.port else ""
+        return f"{self._kind} {self._url.host or 'socket'}{port}/{self._url.database}"
 
 
 def _connect_arguments(url: sa.URL, kind: str) -> dict[str, object]:

@@ -680,6 +680,33 @@ def test_wrong_credentials_are_one_line_that_does_not_tell_them(
     assert loader.shop.credentials["password"] not in run.stdout + run.stderr
 
 
+@pytest.mark.parametrize(
+    "url, expected",
+    [
+        (
+            "postgresql://u@nowhere.invalid/d",
+            "postgresql nowhere.invalid/d as u, .*correct the host",
+        ),
+        ("mysql://u@nowhere.invalid/d", "mysql nowhere.invalid/d as u, .*correct the host"),
+        ("postgresql://{reader}/postgres", "as tally_reader, .*let the user in from here"),
+        ("postgresql://{reader}/retail_db?sslmode=require", "make the server and sslmode"),
+        ("mysql://u@127.0.0.1/d?ssl_ca=/nowhere/ca.pem", "No such file or directory"),
+    ],
+    ids=["host", "host of mysql", "pg_hba", "encryption", "certificate"],
+)
+def test_what_keeps_the_server_out_of_reach_is_one_line_with_what_to_do(
+    bench: Bench, postgresql: PostgresShop, url: str, expected: str
+):
+    reader = re.search("//(.+)/", postgresql.reader_url).group(1)
+    url = url.format(reader=reader)
+    run = bench.command(
+        SOURCES__RETAIL_DB__TYPE=url.partition(":")[0], SOURCES__RETAIL_DB__CREDENTIALS=url
+    )
+    assert run.returncode == 1
+    (line,) = run.stderr.splitlines()
+    assert re.match(f"error: source retail_db: expected to read .*{expected}", line)
+
+
 def test_a_missing_grant_is_one_line_with_what_to_do(loader: Loader):
     loader.shop.execute(f"revoke select on coupons from {_account(loader.shop)}")
     try:

@@ -280,6 +280,18 @@ def test_a_warehouse_that_is_no_database_is_refused_and_kept(bench: Bench):
     assert bench.warehouse.read_text() == "something else"
 
 
+def test_a_warehouse_whose_place_is_taken_is_refused(bench: Bench):
+    bench.warehouse.mkdir(parents=True)
+    with pytest.raises(LoadError, match=r"Is a directory; correct TALLY_WAREHOUSE"):
+        bench.load()
+    bench.warehouse.rmdir()
+    bench.warehouse.parent.rmdir()
+    bench.warehouse.parent.write_text("something else")
+    with pytest.raises(LoadError, match=r"File exists: .*; correct TALLY_WAREHOUSE"):
+        bench.load()
+    assert bench.warehouse.parent.read_text() == "something else"
+
+
 def test_a_warehouse_that_another_process_is_making_is_left_alone(bench: Bench):
     bench.warehouse.parent.mkdir(parents=True)
     code = (

@@ -76,7 +76,9 @@ def without_jinja(sql: str) -> str:
         return text + "\n" * match.group().count("\n")
 
     # A hook within it has braces of its own.
-    sql = re.sub(r"{{\s*config\(\n.*?\n\s*\)\n}}", lambda m: lines_of(m, ""), sql, flags=re.DOTALL)
+    sql = re.sub(
+        r"{{\s*config\(\n.*?\n\s*\)\n\s*}}", lambda m: lines_of(m, ""), sql, flags=re.DOTALL
+    )
     sql = re.sub(r"{{.*?}}", lambda m: lines_of(m, "jinja"), sql, flags=re.DOTALL)
     # The forms of a dispatched macro are where the engines may differ.
     sql = re.sub(
@@ -111,7 +113,7 @@ def one_engine_only(name: str, written: str) -> Iterator[str]:
 
 
 def written_sql() -> list[Path]:
-    folders = ("macros", "models", "tests/dbt")
+    folders = ("macros", "models", "snapshots", "tests/dbt")
     return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.sql"))
 
 
@@ -123,7 +125,7 @@ def test_every_compiled_model_parses_in_both_dialects(built: DbtProject, tmp_pat
         built.dbt("compile", "--quiet", *form, DBT_TARGET_PATH=str(target))
         nodes = json.loads((target / "manifest.json").read_text())["nodes"].values()
         for node in nodes:
-            if node["resource_type"] in ("model", "test"):
+            if node["resource_type"] in ("model", "snapshot", "test"):
                 compiled[(node["name"], *form)] = node["compiled_code"]
     assert sum("is_incremental" in path.read_text() for path in written_sql()) >= 3
     for name in ("fct_sales_lines", "fct_baskets", "fct_promotion_weeks"):

@@ -27,23 +27,12 @@ income_bands as (
 
 dated as (
 
-    select
-        *,
-        dbt_is_deleted = 'False' as has_answered_survey,
-        -- What was before the first run is not known: the first version stands for it, too.
-        case
-            when lag(dbt_valid_from) over (partition by household_id order by dbt_valid_from) is null
-                then timestamp '1900-01-01'
-            else dbt_valid_from
-        end as valid_from,
-        coalesce(dbt_valid_to, timestamp '9999-12-31') as valid_to,
-        dbt_valid_to is null as is_current
-    from history
+    {{ dated_versions('history', 'household_id') }}
 
 ),
 
 -- The version that records a withdrawal has the answers of the one before; here it has none, as any
--- household that did not answer. What belongs to a system that is no longer built is left out.
+-- household that did not answer.
 with_history as (
 
     select
@@ -52,18 +41,17 @@ with_history as (
         valid_to,
         is_current,
         source_system,
-        coalesce(case when has_answered_survey then age_band end, 'Unknown') as age_band,
-        coalesce(case when has_answered_survey then income_band end, 'Unknown') as income_band,
-        coalesce(case when has_answered_survey then home_ownership end, 'Unknown') as home_ownership,
-        coalesce(case when has_answered_survey then marital_status end, 'Unknown') as marital_status,
-        coalesce(case when has_answered_survey then household_size end, 'Unknown') as household_size,
-        coalesce(case when has_answered_survey then household_composition end, 'Unknown')
+        coalesce(case when is_present then age_band end, 'Unknown') as age_band,
+        coalesce(case when is_present then income_band end, 'Unknown') as income_band,
+        coalesce(case when is_present then home_ownership end, 'Unknown') as home_ownership,
+        coalesce(case when is_present then marital_status end, 'Unknown') as marital_status,
+        coalesce(case when is_present then household_size end, 'Unknown') as household_size,
+        coalesce(case when is_present then household_composition end, 'Unknown')
             as household_composition,
-        coalesce(case when has_answered_survey then kids_count end, 'Unknown') as kids_count,
-        has_answered_survey,
+        coalesce(case when is_present then kids_count end, 'Unknown') as kids_count,
+        is_present as has_answered_survey,
         false as is_unknown
     from dated
-    where {{ source_system_of('household_id') }} is not null
 
 ),
 

@@ -15,23 +15,12 @@ products as (
 
 dated as (
 
-    select
-        *,
-        dbt_is_deleted = 'False' as is_in_catalog,
-        -- What was before the first run is not known: the first version stands for it, too.
-        case
-            when lag(dbt_valid_from) over (partition by product_id order by dbt_valid_from) is null
-                then timestamp '1900-01-01'
-            else dbt_valid_from
-        end as valid_from,
-        coalesce(dbt_valid_to, timestamp '9999-12-31') as valid_to,
-        dbt_valid_to is null as is_current
-    from history
+    {{ dated_versions('history', 'product_id') }}
 
 ),
 
 -- The version that records a deletion has the attributes of the one before; here it has none, as any
--- product that the catalog lacks. What belongs to a system that is no longer built is left out.
+-- product that the catalog lacks.
 with_history as (
 
     select
@@ -40,17 +29,16 @@ with_history as (
         valid_to,
         is_current,
         source_system,
-        case when is_in_catalog then manufacturer_id end as manufacturer_id,
-        coalesce(case when is_in_catalog then department end, 'Unknown') as department,
-        coalesce(case when is_in_catalog then brand_type end, 'Unknown') as brand_type,
-        coalesce(case when is_in_catalog then product_category end, 'Unknown') as product_category,
-        coalesce(case when is_in_catalog then product_type end, 'Unknown') as product_type,
-        coalesce(case when is_in_catalog then package_size end, 'Unknown') as package_size,
-        coalesce(is_in_catalog and brand_type = 'Private', false) as is_private_label,
-        is_in_catalog,
+        case when is_present then manufacturer_id end as manufacturer_id,
+        coalesce(case when is_present then department end, 'Unknown') as department,
+        coalesce(case when is_present then brand_type end, 'Unknown') as brand_type,
+        coalesce(case when is_present then product_category end, 'Unknown') as product_category,
+        coalesce(case when is_present then product_type end, 'Unknown') as product_type,
+        coalesce(case when is_present then package_size end, 'Unknown') as package_size,
+        coalesce(is_present and brand_type = 'Private', false) as is_private_label,
+        is_present as is_in_catalog,
         false as is_unknown
     from dated
-    where {{ source_system_of('product_id') }} is not null
 
 ),
 
