@@ -1,6 +1,6 @@
-"""What is told at the end of a test run."""
+"""What all tests share, and what is told at the end of a run."""
 
 from __future__ import annotations
 
 # Where several processes test (pytest-xdist), the one that tells reads no folder's conftest.
-pytest_plugins = ["mutation.summary", "reliability.summary"]
+pytest_plugins = ["builds", "mutation.summary", "reliability.summary"]

@@ -24,6 +24,8 @@ ENVIRONMENT = {
 
 # Unit tests build nothing; test_commands.py and the mutants run them.
 BUILD = ("build", "--exclude-resource-type", "unit_test")
+# Where the tables are compared, or built once more.
+WITHOUT_TESTS = ("--exclude-resource-type", "test")
 
 Company = Mapping[str, Iterable[dict[str, object]]]
 
@@ -58,6 +60,11 @@ class DbtProject:
     def write(self, company: Company) -> None:
         """Give the source these rows."""
         write_company(self.files, company)
+
+    def copy(self, build: Path) -> None:
+        """Go on from copies of what a build in another folder made: warehouse and dbt's target."""
+        for path in (self.warehouse.parent, self.target):
+            shutil.copytree(build / path.name, path)
 
     def restore(self, warehouse: Path | None) -> None:
         """Go on from a copy of a warehouse file; from none with None."""

@@ -1,17 +1,17 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from company import small_company
 from dbt_project import BUILD, DbtProject
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> DbtProject:
+def built(small_build: Path, tmp_path_factory: pytest.TempPathFactory) -> DbtProject:
     """The small company, loaded, built and documented; for reading only."""
     project = DbtProject(tmp_path_factory.mktemp("built"), small_company())
-    project.load()
-    project.dbt(*BUILD)
-    project.dbt("docs", "generate", "--no-compile")
+    project.copy(small_build)
     return project
 
 

@@ -173,52 +173,52 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+# File, what is in it and what it is changed to, and what that modifies.
+CHANGES = {
+    "model": (
+        "models/marts/marketing/dim_campaigns.sql",
+        "        duration_days,\n",
+        "        duration_days + 0 as duration_days,\n",
+        "dim_campaigns",
+    ),
+    "model_that_reads_a_source": (
+        "models/staging/retail_db/stg_retail_db__demographics.sql",
+        "        kids_count,\n",
+        "        coalesce(kids_count, null) as kids_count,\n",
+        "stg_retail_db__demographics",
+    ),
+    "seed": ("seeds/age_bands.csv", "Unknown,99", "Unasked,98\nUnknown,99", "age_bands"),
+    "incremental_model": (
+        "models/marts/sales/fct_sales_lines.sql",
+        "        lines.quantity,\n",
+        "        lines.quantity + 0 as quantity,\n",
+        "fct_sales_lines",
+    ),
+    "macro": ("macros/business_time.sql", "'7 * ('", "'0 + 7 * ('", "dim_dates"),
+}
+
+
 @pytest.mark.parametrize(
-    ("file", "found", "changed", "modified"),
-    [
-        pytest.param(
-            "models/marts/marketing/dim_campaigns.sql",
-            "        duration_days,\n",
-            "        duration_days + 0 as duration_days,\n",
-            ["dim_campaigns"],
-            id="model",
-        ),
-        pytest.param(
-            "models/staging/retail_db/stg_retail_db__demographics.sql",
-            "        kids_count,\n",
-            "        coalesce(kids_count, null) as kids_count,\n",
-            ["stg_retail_db__demographics"],
-            id="model_that_reads_a_source",
-        ),
-        pytest.param(
-            "models/marts/sales/fct_sales_lines.sql",
-            "        lines.quantity,\n",
-            "        lines.quantity + 0 as quantity,\n",
-            ["fct_sales_lines"],
-            id="incremental_model",
-        ),
-        pytest.param(
-            "seeds/age_bands.csv", "Unknown,99", "Unasked,98\nUnknown,99", ["age_bands"], id="seed"
-        ),
-        pytest.param(
-            "macros/business_time.sql", "'7 * ('", "'0 + 7 * ('", ["dim_dates"], id="macro"
-        ),
-    ],
+    "names",
+    [["model", "model_that_reads_a_source", "seed"], ["incremental_model"], ["macro"]],
+    ids="-".join,
 )
-def test_pull_request_builds_what_changed_and_its_children(
-    branch: PullRequest, file: str, found: str, changed: str, modified: list[str]
-):
+def test_pull_request_builds_what_changed_and_its_children(branch: PullRequest, names: list[str]):
     branch.warehouse.unlink(missing_ok=True)
-    path = branch.project.root / file
-    original, base = path.read_text(), digest(branch.base_warehouse)
-    assert original.count(found) == 1
-    path.write_text(original.replace(found, changed))
+    base = digest(branch.base_warehouse)
+    originals = {}
     try:
+        for file, found, changed, _ in map(CHANGES.get, names):
+            path = branch.project.root / file
+            originals[path] = path.read_text()
+            assert originals[path].count(found) == 1
+            path.write_text(originals[path].replace(found, changed))
         branch.build()
     finally:
-        path.write_text(original)
+        for path, original in originals.items():
+            path.write_text(original)
 
-    expected = branch.with_children(*modified)
+    expected = branch.with_children(*(CHANGES[name][-1] for name in names))
     assert branch.built() == expected
     assert relations(branch.warehouse) == expected
     assert digest(branch.base_warehouse) == base

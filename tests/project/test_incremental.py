@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from company import Rows, business_week, small_company, sold_at
-from dbt_project import BUILD, DbtProject
+from dbt_project import BUILD, WITHOUT_TESTS, DbtProject
 from marts import differences, rows
 
 # A Friday. The look-back of the next load reaches from its night to the Saturday before.
@@ -85,7 +85,7 @@ def first_build(workbench: DbtProject) -> Path:
     workbench.restore(None)
     workbench.write(company_until())
     workbench.load("--until", str(UNTIL))
-    workbench.dbt(*BUILD, "--exclude-resource-type", "test")
+    workbench.dbt(*BUILD, *WITHOUT_TESTS)
     return workbench.keep("first_build")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from company import small_company
-from dbt_project import BUILD, DbtProject
+from dbt_project import BUILD, WITHOUT_TESTS, DbtProject
 from marts import differences
 
 
@@ -22,7 +22,7 @@ def test_marts_do_not_depend_on_time_zone_locale_or_threads(
     workbench.restore(None)
     workbench.write(small_company())
     workbench.load(**machine)
-    workbench.dbt(*BUILD, "--exclude-resource-type", "test", "--threads", str(threads), **machine)
+    workbench.dbt(*BUILD, *WITHOUT_TESTS, "--threads", str(threads), **machine)
 
     # A load is named after its moment, so two of them are never named alike.
     assert differences(built.warehouse, workbench.warehouse, leave_out=["load_id"]) == []

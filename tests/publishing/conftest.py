@@ -12,42 +12,32 @@ from synthetic import Shop, is_whole
 
 
 @pytest.fixture(scope="session")
-def project(tmp_path_factory: pytest.TempPathFactory) -> DbtProject:
-    """The small company, loaded and built; dbt runs here once more without parsing all anew."""
+def project(small_build: Path, tmp_path_factory: pytest.TempPathFactory) -> DbtProject:
+    """The small company, loaded and built, where dbt itself runs."""
     project = DbtProject(tmp_path_factory.mktemp("project"), small_company())
-    project.load()
-    project.dbt(*BUILD)
+    project.copy(small_build)
     return project
 
 
-@pytest.fixture(scope="session")
-def built(project: DbtProject, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the build made, for reading only."""
-    folder = tmp_path_factory.mktemp("built")
-    for path in (project.warehouse.parent, project.target):
-        shutil.copytree(path, folder / path.name)
-    return folder
-
-
 @pytest.fixture
-def shop(built: Path, tmp_path: Path) -> Shop:
+def shop(small_build: Path, tmp_path: Path) -> Shop:
     """The small company, built and not published yet, to go on from."""
-    return Shop(tmp_path, built)
+    return Shop(tmp_path, small_build)
 
 
 @pytest.fixture(scope="session")
-def traced(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+def traced(small_build: Path, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """The small company, built and published; for reading only."""
-    shop = Shop(tmp_path_factory.mktemp("traced"), built)
+    shop = Shop(tmp_path_factory.mktemp("traced"), small_build)
     shop.publish()
     return shop
 
 
 @pytest.fixture(scope="session")
-def both(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+def both(small_build: Path, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """The small company and the online shop beside it, both built; for reading only."""
     project = DbtProject(tmp_path_factory.mktemp("project_of_both"), None)
-    project.restore(built / "warehouse" / "tally.duckdb")
+    project.restore(small_build / "warehouse" / "tally.duckdb")
     load_online_shop(project.warehouse, online_shop())
     project.dbt(*BUILD, *BOTH)
     return Shop(tmp_path_factory.mktemp("both"), project.folder)

@@ -14,9 +14,9 @@ from publishing.versions import kept_versions, roll_back
 
 
 @pytest.fixture(scope="module")
-def thrice(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+def thrice(small_build: Path, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """The small company, published three times; for reading only."""
-    shop = Shop(tmp_path_factory.mktemp("thrice"), built)
+    shop = Shop(tmp_path_factory.mktemp("thrice"), small_build)
     for _ in range(3):
         shop.publish_again()
     return shop

@@ -16,12 +16,11 @@ Alter = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def published(small_build: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small company's published file; for reading only."""
     project = DbtProject(tmp_path_factory.mktemp("published"), small_company())
     serving = project.folder / "serving"
-    project.load()
-    project.dbt("build", "--exclude-resource-type", "unit_test")
+    project.copy(small_build)
     succeeded(project.run("python", "-m", "publishing", "publish", TALLY_SERVING=str(serving)))
     return serving / "tally.duckdb"
 
