@@ -27,7 +27,7 @@ from psycopg.conninfo import make_conninfo
 from sqlalchemy.dialects import mysql, postgresql
 
 from ingestion.database_types import adapted, arrow_type, data_type, exactly
-from ingestion.errors import LoadError
+from ingestion.errors import LoadError, remedy
 from ingestion.source import BATCH_ROWS, ControlTotals, arrow_types, totals_of
 from ingestion.tables import TIMESTAMPS, TYPES, Table
 
@@ -90,11 +90,11 @@ REMEDIES = {
     "does not exist": "correct the name in .dlt/secrets.toml, or create it",
     "unknown database": "correct the name in .dlt/secrets.toml, or create it",
     "pg_hba.conf": "let the user in from here, in the server's pg_hba.conf",
-    "ssl": "make the server and sslmode in .dlt/secrets.toml agree on encryption",
-    **dict.fromkeys(
-        ("name or service not known", "failure in name resolution", "no address associated"),
-        "correct the host in .dlt/secrets.toml",
-    ),
+    # Not "ssl" alone: a server that is lost is told with it, too.
+    "does not support ssl": "make the server and sslmode in .dlt/secrets.toml agree on encryption",
+    "name or service not known": "correct the host in .dlt/secrets.toml",
+    "failure in name resolution": "correct the host in .dlt/secrets.toml",
+    "no address associated": "correct the host in .dlt/secrets.toml",
 }
 
 
@@ -455,12 +455,10 @@ class Database:
             otherwise = "see to it that the server runs and is reached"
             if isinstance(cause, sa.exc.DataError | OverflowError):
                 otherwise = "mend the value at the source"
-            remedy = next(
-                (remedy for text, remedy in REMEDIES.items() if text in reason.lower()), otherwise
-            )
             raise LoadError(
                 f"{what}: expected to read {self._where()} as {self._url.username}, found:"
-                f" {reason}; nothing was loaded: {remedy}, and load again"
+                f" {reason}; nothing was loaded: {remedy(reason, REMEDIES, otherwise)}, and load"
+                " again"
             ) from error
 
     def _where(self) -> str:

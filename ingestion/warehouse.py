@@ -22,16 +22,16 @@ from dlt.destinations.impl.duckdb.duck import DuckDbClient
 from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 from dlt.destinations.sql_client import raise_database_error
 
-from ingestion.errors import LoadError
+from ingestion.errors import LoadError, remedy
 
 # What to do where the warehouse cannot be opened, by what DuckDB or the system says.
 REMEDIES = {
-    "Could not set lock": "end the process that has it open",
-    "No space left": "make room on the disk",
-    "Read-only file system": "see to it that it can be written",
-    "Permission denied": "see to it that it can be written",
-    "not a valid DuckDB": "put a copy of the file back, or move the file away",
-    "Could not read enough bytes": "put a copy of the file back, or move the file away",
+    "could not set lock": "end the process that has it open",
+    "no space left": "make room on the disk",
+    "read-only file system": "see to it that it can be written",
+    "permission denied": "see to it that it can be written",
+    "not a valid duckdb": "put a copy of the file back, or move the file away",
+    "could not read enough bytes": "put a copy of the file back, or move the file away",
 }
 
 
@@ -113,13 +113,10 @@ def open_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         if not _is_locked(error) and _is_begun(path):
             path.unlink()
         reason = str(error).splitlines()[0]
-        remedy = next(
-            (remedy for text, remedy in REMEDIES.items() if text in reason),
-            "correct TALLY_WAREHOUSE, or mend the cause",
-        )
+        to_do = remedy(reason, REMEDIES, "correct TALLY_WAREHOUSE, or mend the cause")
         raise LoadError(
             f"warehouse {path}: expected a DuckDB file that can be opened for writing, found:"
-            f" {reason}; {remedy}, and load again"
+            f" {reason}; {to_do}, and load again"
         ) from error
     try:
         connection.execute("set TimeZone = 'UTC'")

@@ -23,8 +23,8 @@ from bench import BY_NAME, ROOT, Bench, raw
 from servers import DatabaseShop, MariaDbShop, PostgresShop
 
 from ingestion.configuration import open_sources
-from ingestion.database import Database
-from ingestion.errors import LoadError
+from ingestion.database import REMEDIES, Database
+from ingestion.errors import LoadError, remedy
 from ingestion.load import load
 from ingestion.tables import Table
 
@@ -705,6 +705,11 @@ def test_what_keeps_the_server_out_of_reach_is_one_line_with_what_to_do(
     assert run.returncode == 1
     (line,) = run.stderr.splitlines()
     assert re.match(f"error: source retail_db: expected to read .*{expected}", line)
+
+
+def test_a_server_that_is_lost_is_not_taken_for_one_without_encryption():
+    said = "consuming input failed: SSL connection has been closed unexpectedly"
+    assert remedy(said, REMEDIES, "start it") == "start it"
 
 
 def test_a_missing_grant_is_one_line_with_what_to_do(loader: Loader):

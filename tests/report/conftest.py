@@ -7,7 +7,6 @@ from pathlib import Path
 import duckdb
 import pytest
 from browser import CHROMIUM, Browser
-from company import small_company
 from dbt_project import DbtProject, succeeded
 
 from publishing.report import write
@@ -18,7 +17,7 @@ Alter = Callable[..., Path]
 @pytest.fixture(scope="session")
 def published(small_build: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small company's published file; for reading only."""
-    project = DbtProject(tmp_path_factory.mktemp("published"), small_company())
+    project = DbtProject(tmp_path_factory.mktemp("published"), None)
     serving = project.folder / "serving"
     project.copy(small_build)
     succeeded(project.run("python", "-m", "publishing", "publish", TALLY_SERVING=str(serving)))
