@@ -8,7 +8,7 @@ from PostgreSQL by ADBC, which joins the same snapshot; from MySQL through SQLAl
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -310,13 +310,13 @@ class Database:
             backend_kwargs={"connection": self._adbc or self._snapshot, "tz": "UTC"},
         )
         schema = self._schema_of(table)
+        # dlt sends the columns ahead as an empty list.
+        read = (batch for batch in rows if isinstance(batch, pa.Table))
         is_empty = True
         with self._readable(table):
-            for batch in rows:
-                # dlt sends the columns ahead as an empty list.
-                if isinstance(batch, pa.Table):
-                    is_empty = False
-                    yield self._cast(batch, schema, table)
+            for batch in _one_ahead(lambda batch: self._cast(batch, schema, table), read):
+                is_empty = False
+                yield batch
         if is_empty:
             yield schema.empty_table()
 
@@ -464,6 +464,20 @@ class Database:
     def _where(self) -> str:
         port = f":{self._url.port}" if self._url.port else ""
         return f"{self._kind} {self._url.host or 'socket'}{port}/{self._url.database}"
+
+
+def _one_ahead(
+    make: Callable[[pa.Table], pa.Table], tables: Iterable[pa.Table]
+) -> Iterator[pa.Table]:
+    """Yield what is made of each table; the next is made while one is used."""
+    with ThreadPoolExecutor(1) as ahead:
+        coming = None
+        for table in tables:
+            made, coming = coming, ahead.submit(make, table)
+            if made:
+                yield made.result()
+        if coming:
+            yield coming.result()
 
 
 def _connect_arguments(url: sa.URL, kind: str) -> dict[str, object]:

@@ -462,9 +462,9 @@ class _Load:
                 if arrivals:
                     arrivals.count(self._connection, brought)
             if not changed:
-                yield _with_required_key(rows, table)
+                yield _with_required_columns(rows, table)
             elif brought.num_rows:
-                yield _with_required_key(brought, table)
+                yield _with_required_columns(brought, table)
 
     def _live(self, table: Table, batch: pa.Table) -> pa.Table:
         """Leave out what is deleted softly, and note its keys."""
@@ -492,11 +492,13 @@ def _hints(data_type: str) -> dict[str, object]:
     return {} if data_type.startswith("decimal") else {"data_type": data_type}
 
 
-def _with_required_key(batch: pa.Table, table: Table) -> pa.Table:
-    """Mark the key's columns as not null, which they are verified to be."""
-    schema = pa.schema(
-        [field.with_nullable(field.name not in table.primary_key) for field in batch.schema]
-    )
+def _with_required_columns(batch: pa.Table, table: Table) -> pa.Table:
+    """Mark key and cursor as not null, which they are verified to be.
+
+    dlt copies every batch to look for nulls in a cursor that may have some.
+    """
+    required = {*table.primary_key, table.cursor}
+    schema = pa.schema([field.with_nullable(field.name not in required) for field in batch.schema])
     return pa.Table.from_arrays(batch.columns, schema=schema)
 
 

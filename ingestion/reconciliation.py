@@ -9,6 +9,7 @@ declared amount of a day as they were, such as another household of a basket, is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -48,7 +49,8 @@ class Day:
 
 def agrees(connection: duckdb.DuckDBPyConnection, table: Table, totals: ControlTotals) -> bool:
     """Whether the warehouse, quarantine included, holds the rows and amounts of the source."""
-    sums = "".join(f", {_sum(amount)}" for amount in table.amounts)
+    types = raw.types(connection, table)
+    sums = "".join(f", {_sum(amount, types[amount])}" for amount in table.amounts)
     row_count, *amount_sums = connection.execute(
         f"select count(*){sums} from {raw.raw(table)}"
     ).fetchone()
@@ -193,5 +195,9 @@ def told(table: Table, days: Sequence[Day]) -> str:
     )
 
 
-def _sum(amount: str) -> str:
+def _sum(amount: str, held_as: str = "") -> str:
+    """Say in SQL the sum of an amount to six places."""
+    # Decimals of no more places are as exact as they are, and added up ten times as fast.
+    if re.fullmatch(r"decimal\(\d+,[0-6]\)", held_as):
+        return f"coalesce(sum({raw.quoted(amount)}), 0)"
     return f"coalesce(sum(cast({raw.quoted(amount)} as decimal(38, 6))), 0)"
