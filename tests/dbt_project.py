@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 from company import write_company
+from forked import run_dbt
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -95,7 +96,14 @@ class DbtProject:
 
     def dbt(self, *arguments: str, **environment: str) -> str:
         """Run dbt; fail the test where it fails. Gives what it printed."""
-        return succeeded(self.run("dbt", "--no-use-colors", *arguments, **environment))
+        return succeeded(
+            run_dbt(
+                ["--no-use-colors", *arguments],
+                cwd=self.root,
+                environment={**self.environment, **environment},
+                timeout=300,
+            )
+        )
 
     def fetch(self, query: str) -> list[tuple]:
         """Read from the warehouse."""
