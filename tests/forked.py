@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import subprocess
@@ -42,6 +43,9 @@ def run_dbt(
 def _dbt(
     arguments: list[str], cwd: Path, environment: dict[str, str], stdout: Path, stderr: Path
 ) -> None:
+    # What was imported stays: it is not looked through for garbage again and again.
+    gc.freeze()
+    gc.set_threshold(50_000)
     for path, stream in ((stdout, sys.stdout), (stderr, sys.stderr)):
         with path.open("w") as file:
             os.dup2(file.fileno(), stream.fileno())
