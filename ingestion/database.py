@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +17,6 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 from adbc_driver_manager import Error as AdbcError
-from adbc_driver_postgresql import dbapi as adbc_postgresql
 from dlt.common.configuration.specs import ConnectionStringCredentials
 from dlt.common.libs.pyarrow import PyToArrowConversionException
 from dlt.extract.exceptions import ResourceExtractionError
@@ -157,13 +156,18 @@ class Database:
         self._tables: dict[str, sa.Table] = {}
         self.seen_at = datetime.now(UTC)
         self._snapshot = self._patiently(self._engine.connect)
-        self._adbc: Any = None
+        # PostgreSQL's second connection, which sees what the first one does.
+        self._ahead = ThreadPoolExecutor(1)
+        self._adbc: Future[Any] | None = None
         try:
             with self._readable():
                 for statement in BEGIN[self._kind]:
                     self._snapshot.exec_driver_sql(statement)
                 if self._kind == "postgresql":
-                    self._adbc = self._join_snapshot()
+                    query = "select pg_export_snapshot()"
+                    snapshot = self._snapshot.exec_driver_sql(query).scalar_one()
+                    # Its driver takes a fifth of a second to import: the server counts meanwhile.
+                    self._adbc = self._ahead.submit(self._join_snapshot, snapshot)
         except BaseException:
             self.close()
             raise
@@ -171,9 +175,9 @@ class Database:
     def close(self) -> None:
         """End the transaction and the connections."""
         # A server that is gone has ended them itself.
-        if self._adbc:
-            with suppress(AdbcError):
-                self._adbc.close()
+        with self._ahead, suppress(AdbcError):
+            if self._adbc:
+                self._adbc.result().close()
         with suppress(sa.exc.DBAPIError):
             self._snapshot.close()
         self._engine.dispose()
@@ -294,6 +298,8 @@ class Database:
             column = reflected.columns[table.cursor]
             return query.where(column > value if after else column >= value)
 
+        with self._readable(table):
+            connection = self._adbc.result() if self._adbc else self._snapshot
         rows = sql_table(
             credentials=self._engine,
             table=table.name,
@@ -307,7 +313,7 @@ class Database:
             type_adapter_callback=adapted,
             query_adapter_callback=wanted,
             table_loader_class=_AdbcTableLoader if self._adbc else _SnapshotTableLoader,
-            backend_kwargs={"connection": self._adbc or self._snapshot, "tz": "UTC"},
+            backend_kwargs={"connection": connection, "tz": "UTC"},
         )
         schema = self._schema_of(table)
         # dlt sends the columns ahead as an empty list.
@@ -320,9 +326,10 @@ class Database:
         if is_empty:
             yield schema.empty_table()
 
-    def _join_snapshot(self) -> Any:
+    def _join_snapshot(self, snapshot: str) -> Any:
         """Open an ADBC connection that sees what the transaction sees."""
-        snapshot = self._snapshot.exec_driver_sql("select pg_export_snapshot()").scalar_one()
+        from adbc_driver_postgresql import dbapi as adbc_postgresql
+
         connection = adbc_postgresql.connect(
             make_conninfo(
                 **self._url.translate_connect_args(username="user", database="dbname"),
