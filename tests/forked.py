@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -51,7 +50,6 @@ def _dbt(
             os.dup2(file.fileno(), stream.fileno())
     os.environ.clear()
     os.environ.update(environment)
-    time.tzset()
     os.chdir(cwd)
     sys.argv = ["dbt", *arguments]
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
