@@ -176,7 +176,7 @@ class Database:
         """End the transaction and the connections."""
         # A server that is gone has ended them itself.
         with self._ahead, suppress(AdbcError):
-            if self._adbc:
+            if self._adbc and not self._adbc.exception():
                 self._adbc.result().close()
         with suppress(sa.exc.DBAPIError):
             self._snapshot.close()

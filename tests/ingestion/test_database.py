@@ -722,6 +722,17 @@ def test_a_missing_grant_is_one_line_with_what_to_do(loader: Loader):
     assert "grant" in line
 
 
+@pytest.mark.parametrize("shop", ["postgresql"], indirect=True)
+def test_a_second_connection_that_fails_is_one_line(
+    loader: Loader, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(self: Database, snapshot: str) -> None:
+        raise OSError("no buffer space available")
+
+    monkeypatch.setattr(Database, "_join_snapshot", fail)
+    assert "found: no buffer space available; nothing was loaded" in loader.refused()
+
+
 @pytest.mark.parametrize("how", ["connection", "server"])
 def test_a_server_that_is_lost_during_the_load_leaves_the_warehouse_as_it_was(
     loader: Loader, how: str, monkeypatch: pytest.MonkeyPatch
