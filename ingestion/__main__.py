@@ -15,12 +15,17 @@ from typing import NoReturn
 import duckdb
 import yaml
 
+from ingestion.errors import DeclarationError, LoadError
+
+try:
+    from ingestion.tables import TABLES, Table
+except DeclarationError as error:
+    sys.exit(f"error: {error}")
+
 from ingestion import lateness, quarantine
 from ingestion.configuration import kind_of, open_sources
-from ingestion.errors import LoadError
 from ingestion.load import LoadedTable, load
 from ingestion.reconciliation import told
-from ingestion.tables import TABLES, Table
 from ingestion.warehouse import is_interrupt, open_warehouse
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -29,6 +29,8 @@ from ingestion.database_types import adapted, arrow_type, data_type, exactly
 from ingestion.errors import LoadError, remedy
 from ingestion.source import BATCH_ROWS, ControlTotals, arrow_types, totals_of
 from ingestion.tables import TIMESTAMPS, TYPES, Table
+
+Connection = TypeVar("Connection")
 
 # The drivers that are installed, whichever the credentials name.
 DRIVERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
@@ -78,15 +80,25 @@ PASSING = (
     "too many clients",
     "server closed the connection",
     "lost connection",
+    "connection reset",
+    "has gone away",
+    "in recovery mode",
+    "accepting connections",
+    "connection slots are reserved",
+    "temporary failure in name resolution",
 )
 
 # What to do, by what the server says.
 REMEDIES = {
     "password authentication failed": "correct user and password in .dlt/secrets.toml",
     "access denied": "correct user and password in .dlt/secrets.toml, or grant what is missing",
+    "permission denied for schema": "grant it (`grant usage on schema SCHEMA to USER`)",
     "permission denied": "grant it (`grant select on TABLE to USER`)",
     "command denied": "grant it (`grant select on TABLE to 'USER'`)",
     "does not exist": "correct the name in .dlt/secrets.toml, or create it",
+    "statement timeout": "give the reader more time (`alter role USER set statement_timeout = 0`)",
+    "execution time exceeded": "give the reader more time (max_execution_time)",
+    "conflict with recovery": "set hot_standby_feedback = on at the replica, or read the primary",
     "unknown database": "correct the name in .dlt/secrets.toml, or create it",
     "pg_hba.conf": "let the user in from here, in the server's pg_hba.conf",
     # Not "ssl" alone: a server that is lost is told with it, too.
@@ -102,7 +114,8 @@ class _AdbcTableLoader(BaseTableLoader):
 
     def load_rows(self, backend_kwargs: dict[str, Any] | None = None) -> Iterator[pa.Table]:
         with backend_kwargs["connection"].cursor() as cursor, ThreadPoolExecutor(1) as ahead:
-            cursor.execute(self.compile_query(self.make_query()))
+            # SQLAlchemy doubles the sign for psycopg, which reads parameters out of a query.
+            cursor.execute(self.compile_query(self.make_query()).replace("%%", "%"))
             reader = cursor.fetch_record_batch()
             # The server sends the next rows while these are written to Parquet.
             coming = ahead.submit(next, reader, None)
@@ -117,8 +130,13 @@ class _SnapshotTableLoader(TableLoader):
     def _load_rows(self, query: Any, backend_kwargs: dict[str, Any]) -> Iterator[pa.Table]:
         connection = backend_kwargs.pop("connection")
         result = connection.execution_options(yield_per=self.chunk_size).execute(query)
+        cursor = result.cursor
         try:
             yield from self._convert_result(result, backend_kwargs)
+        except BaseException:
+            # Else PyMySQL reads all the rest before it closes, of a server that is lost, too.
+            cursor._result.unbuffered_active = False
+            raise
         finally:
             result.close()
 
@@ -330,12 +348,11 @@ class Database:
         """Open an ADBC connection that sees what the transaction sees."""
         from adbc_driver_postgresql import dbapi as adbc_postgresql
 
-        connection = adbc_postgresql.connect(
-            make_conninfo(
-                **self._url.translate_connect_args(username="user", database="dbname"),
-                **{**self._url.query, **self._arguments},
-            )
+        where = make_conninfo(
+            **self._url.translate_connect_args(username="user", database="dbname"),
+            **{**self._url.query, **self._arguments},
         )
+        connection = self._patiently(lambda: adbc_postgresql.connect(where))
         with connection.cursor() as cursor:
             cursor.execute("set transaction isolation level repeatable read, read only")
             cursor.execute(f"set transaction snapshot '{snapshot}'")
@@ -348,7 +365,7 @@ class Database:
                     self._tables[table.name] = sa.Table(
                         table.name,
                         sa.MetaData(self._schema),
-                        autoload_with=self._engine,
+                        autoload_with=self._snapshot,
                         resolve_fks=False,
                     )
                     for column in self._tables[table.name].columns:
@@ -380,8 +397,15 @@ class Database:
         return key == set(table.primary_key)
 
     def _sums(self, table: Table) -> list[sa.ColumnElement]:
-        columns, exact = self._reflected(table).columns, sa.Numeric(38, 6)
-        return [sa.func.sum(sa.cast(columns[amount], exact)) for amount in table.amounts]
+        columns = [self._reflected(table).columns[amount] for amount in table.amounts]
+        # By way of text: PostgreSQL itself takes only the first 15 digits of a double.
+        shown = [
+            sa.cast(column, sa.Text)
+            if self._kind == "postgresql" and data_type(column) == "double"
+            else column
+            for column in columns
+        ]
+        return [sa.func.sum(sa.cast(column, sa.Numeric(38, 6))) for column in shown]
 
     def _is_live(self, table: Table) -> sa.ColumnElement:
         """Say which rows are not deleted softly."""
@@ -425,13 +449,13 @@ class Database:
                 raise self._unfit(table, field.name, field.type, error) from error
         return pa.Table.from_arrays(columns, schema=schema)
 
-    def _patiently(self, connect: Callable[[], sa.Connection]) -> sa.Connection:
+    def _patiently(self, connect: Callable[[], Connection]) -> Connection:
         """Connect; try again for a few seconds where that can help."""
         with self._readable():
             for seconds in SECONDS_BETWEEN_TRIES:
                 try:
                     return connect()
-                except sa.exc.OperationalError as error:
+                except (sa.exc.OperationalError, AdbcError) as error:
                     if not any(text in _reason(error).lower() for text in PASSING):
                         raise
                 time.sleep(seconds)

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 
+class DeclarationError(ValueError):
+    """A declaration in ingestion/tables.py could not load what it says; the message is one line."""
+
+
 class LoadError(Exception):
     """A load was refused or failed; the message is one line that says what to do.
 

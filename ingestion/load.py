@@ -4,8 +4,8 @@ The way of a load: look at every table at the source and count it; let dlt extra
 to Parquet; then, in one transaction, let dlt load all of it. What is refused or fails leaves
 the warehouse as it was.
 
-dlt keeps its state (cursors, schemas, load ids) in the warehouse beside the data, so both are
-always of the same moment. Its working folder is made anew for each load.
+dlt keeps its state (schemas, load ids) in the warehouse beside the data, so both are always of the
+same moment. Its working folder is made anew for each load.
 """
 
 from __future__ import annotations
@@ -96,8 +96,7 @@ def load(
         tables: Declarations of the tables to load.
         sources: Name of a source system to what reads it.
         warehouse: The DuckDB file; created when missing.
-        full_refresh: Drop these tables and their cursors, and load them whole, whatever the
-            warehouse holds.
+        full_refresh: Drop these tables and load them whole, whatever the warehouse holds.
         reconcile: Read the days whole, too, on which the warehouse differs from the source.
         dry_run: Count at the source and find what would be written, deleted and set aside, but
             write nothing.
@@ -226,7 +225,7 @@ class _Load:
             dataset_name=f"raw_{source_name}",
             progress=dlt.progress.tqdm() if sys.stderr.isatty() else None,
         )
-        # The working folder is empty: cursors and schemas come from the warehouse.
+        # The working folder is empty: the schema comes from the warehouse.
         with _explained(source_name):
             self._pipeline.sync_destination()
 
@@ -237,10 +236,7 @@ class _Load:
         def declared_tables() -> Iterator[object]:
             for item in self._counted:
                 if self._full_refresh or not self._is_unchanged(item.table):
-                    if item.table.name in self._days:
-                        yield self._days_read_whole(item)
-                    else:
-                        yield self._resource(item)
+                    yield self._resource(item)
             yield control_totals.resource(
                 ((item.table, item.totals) for item in self._counted), self._counted_at
             )
@@ -390,66 +386,42 @@ class _Load:
         table = item.table
         is_new = self._full_refresh or not raw.is_held(self._connection, table)
         # With nothing to merge with, the rows go straight in, without a staging copy.
-        mode = "append" if is_new and table.mode == "merge" else table.mode
-        hints = {
-            "name": table.name,
-            "columns": {name: _hints(data_type) for name, data_type in item.types.items()},
-            "primary_key": table.primary_key or None,
-            "write_disposition": mode,
-        }
-        changed = mode == "merge"
-
-        if table.cursor is None:
-
-            def rows() -> Iterator[object]:
-                yield from self._batches(table, changed=changed)
-
-            resource = dlt.resource(rows, **hints)
-        else:
-            # `append` starts after the last value loaded, `merge` a look-back before it.
-            after = table.mode == "append"
-            last_value = dlt.sources.incremental(
-                table.cursor,
-                lag=table.lookback.total_seconds() or None,
-                range_start="open" if after else "closed",
-                # Rows at the boundary are compared with the warehouse (`_changed_rows`).
-                primary_key=(),
-            )
-
-            def new_rows(cursor=last_value) -> Iterator[object]:
-                yield from self._batches(table, cursor.last_value, after, changed=changed)
-
-            resource = dlt.resource(new_rows, **hints)
-        return resource
-
-    def _days_read_whole(self, item: _Counted) -> object:
-        """Read days again on which the warehouse differs; `load` deletes them before."""
-        table = item.table
+        mode = "replace" if is_new else table.mode
+        days = self._days.get(table.name)
+        start = None if is_new or days else self._start(table)
 
         def rows() -> Iterator[object]:
-            yield from self._batches(table, days=self._days[table.name])
+            yield from self._batches(table, start, days, changed=mode == "merge" and not days)
 
         return dlt.resource(
             rows,
-            # Another name than the table's: the cursor stays where it is.
-            name=f"{table.name}_days_read_whole",
-            table_name=table.name,
+            name=table.name,
             columns={name: _hints(data_type) for name, data_type in item.types.items()},
             primary_key=table.primary_key or None,
-            write_disposition=table.mode,
+            write_disposition=mode,
         )
+
+    def _start(self, table: Table) -> object:
+        """Give the cursor's value that a load goes on from; None where it reads all of the table.
+
+        It is asked of the rows, not of dlt's state, which would keep a value whose row was wrong
+        and is gone.
+        """
+        greatest = raw.greatest_cursor(self._connection, table) if table.cursor else None
+        return greatest - table.lookback if greatest and table.lookback else greatest
 
     def _batches(
         self,
         table: Table,
-        start: object = None,
-        after: bool = False,
+        start: object,
+        days: list[object] | None,
         *,
-        days: list[object] | None = None,
-        changed: bool = False,
+        changed: bool,
     ) -> Iterator[object]:
         """Read rows, set aside what breaks a rule, and leave out what is held already."""
         found = self._set_aside[table.name]
+        # `append` goes on after the greatest value held; others read its rows again, too.
+        after = table.mode == "append"
         found.is_read, found.start, found.after, found.days = True, start, after, days
         # An empty batch counts: the models need the table even while the source has no row of it.
         for batch in self._source.batches(table, start, after, days):
@@ -462,9 +434,9 @@ class _Load:
                 if arrivals:
                     arrivals.count(self._connection, brought)
             if not changed:
-                yield _with_required_columns(rows, table)
+                yield rows
             elif brought.num_rows:
-                yield _with_required_columns(brought, table)
+                yield brought
 
     def _live(self, table: Table, batch: pa.Table) -> pa.Table:
         """Leave out what is deleted softly, and note its keys."""
@@ -490,16 +462,6 @@ def _hints(data_type: str) -> dict[str, object]:
     if data_type in TIMESTAMPS:
         return {"data_type": "timestamp", "timezone": data_type != "timestamp"}
     return {} if data_type.startswith("decimal") else {"data_type": data_type}
-
-
-def _with_required_columns(batch: pa.Table, table: Table) -> pa.Table:
-    """Mark key and cursor as not null, which they are verified to be.
-
-    dlt copies every batch to look for nulls in a cursor that may have some.
-    """
-    required = {*table.primary_key, table.cursor}
-    schema = pa.schema([field.with_nullable(field.name not in required) for field in batch.schema])
-    return pa.Table.from_arrays(batch.columns, schema=schema)
 
 
 def _changed_rows(connection: duckdb.DuckDBPyConnection, table: Table, batch: pa.Table) -> pa.Table:

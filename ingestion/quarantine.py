@@ -80,7 +80,7 @@ class SetAside:
                 ).fetchone()
                 if not bad:
                     return batch
-                ruled = cursor.execute(f"select *, {broken} as broken_rule from batch")
+                ruled = cursor.execute(f"select *, {broken} as _dlt_broken_rule from batch")
                 ruled = ruled.to_arrow_table()
             except duckdb.Error as error:
                 raise LoadError(
@@ -94,9 +94,9 @@ class SetAside:
             )
             self.found.append(
                 cursor.execute(
-                    f"select {_text(self.table.name)} as table_name, broken_rule as rule,"
+                    f"select {_text(self.table.name)} as table_name, _dlt_broken_rule as rule,"
                     f" cast(to_json({{{values}}}) as varchar) as row_values"
-                    " from ruled where broken_rule is not null"
+                    " from ruled where _dlt_broken_rule is not null"
                 )
                 .to_arrow_table()
                 .cast(SET_ASIDE)
@@ -105,21 +105,23 @@ class SetAside:
                 key = ", ".join(quoted(name) for name in self.table.primary_key)
                 self.keys.append(
                     cursor.execute(
-                        f"select {key} from ruled where broken_rule is not null"
+                        f"select {key} from ruled where _dlt_broken_rule is not null"
                     ).to_arrow_table()
                 )
             return cursor.execute(
-                "select * exclude (broken_rule) from ruled where broken_rule is null"
+                "select * exclude (_dlt_broken_rule) from ruled where _dlt_broken_rule is null"
             ).to_arrow_table()
 
     def refuse_too_many(self, at_source: int) -> None:
         """Refuse a load in which more than the declared share of the rows break a rule.
 
+        One row is no share: a small table, or a load with little news, could set nothing aside.
+
         Args:
             at_source: Rows of the table; of single days the share would say little.
         """
         looked_at = self.rows_read if self.days is None else at_source
-        if self.row_count <= looked_at * self.table.quarantine_limit:
+        if self.row_count <= max(1, looked_at * self.table.quarantine_limit):
             return
         rules: dict[str, int] = {}
         for rows in self.found:

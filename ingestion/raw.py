@@ -79,9 +79,9 @@ def delete_gone(
     Returns:
         How many were deleted.
     """
-    with _rows_gone(connection, table, gone, present) as rows:
+    with _is_gone(connection, table, gone, present) as is_gone:
         (row_count,) = connection.execute(
-            f"delete from {raw(table)} where rowid in ({rows})"
+            f"delete from {raw(table)} as held where {is_gone}"
         ).fetchone()
     return row_count
 
@@ -95,9 +95,9 @@ def count_gone(
 ) -> int:
     """Count what `delete_gone` would delete, but for these days, of which nothing is left then."""
     is_left = f"not list_contains($days, {day(table)})" if days else "true"
-    with _rows_gone(connection, table, gone, present) as rows:
+    with _is_gone(connection, table, gone, present) as is_gone:
         (row_count,) = connection.execute(
-            f"select count(*) from {raw(table)} where rowid in ({rows}) and {is_left}",
+            f"select count(*) from {raw(table)} as held where ({is_gone}) and {is_left}",
             {"days": days} if days else {},
         ).fetchone()
     return row_count
@@ -152,27 +152,24 @@ def delete_days(
 
 
 @contextmanager
-def _rows_gone(
+def _is_gone(
     connection: duckdb.DuckDBPyConnection,
     table: Table,
     gone: Sequence[pa.Table],
     present: pa.Table | None,
 ) -> Iterator[str]:
-    """Give the query for the row ids of what is gone."""
-    named = {f"gone_{number}": keys for number, keys in enumerate(gone)}
-    conditions = [("exists", name) for name in named]
+    """Say in SQL which rows of `held` are gone, by their keys: `rowid` may be a column's name."""
+    named = {f"gone_{number}": ("exists", keys) for number, keys in enumerate(gone)}
     if present is not None:
-        named["present"] = present
-        conditions.append(("not exists", "present"))
-    queries = [f"select rowid from {raw(table)} where false"] + [
-        f"select held.rowid from {raw(table)} as held where {condition}"
-        f" (select 1 from {name} where {same(table, table.primary_key, 'held', name)})"
-        for condition, name in conditions
+        named["present"] = ("not exists", present)
+    conditions = ["false"] + [
+        f"{condition} (select 1 from {name} where {same(table, table.primary_key, 'held', name)})"
+        for name, (condition, _) in named.items()
     ]
-    for name, keys in named.items():
+    for name, (_, keys) in named.items():
         connection.register(name, keys)
     try:
-        yield " union all ".join(queries)
+        yield " or ".join(conditions)
     finally:
         for name in named:
             connection.unregister(name)

@@ -50,8 +50,8 @@ def refuse_going_back(
     It may end before where its latest rows were deleted, in a declared way or by a reconciliation.
     """
     held = raw.row_count(connection, table)
-    is_taken_whole = table.mode == "replace" or table.deletes == "keys"
-    least = max(1, held * table.smallest_share) if is_taken_whole else 1
+    rows_go = table.mode == "replace" or table.deletes or reconcile
+    least = max(1, held * table.smallest_share) if rows_go else 1
     if held and totals.row_count < least:
         raise LoadError(
             f"table {table.source}.{table.name}: expected about the {held} rows that the warehouse"

@@ -20,11 +20,7 @@ import pyarrow as pa
 from ingestion import raw
 from ingestion.errors import LoadError
 from ingestion.source import BATCH_ROWS, ControlTotals, arrow_types, totals_of
-from ingestion.tables import Table
-
-# The feed's week 1 is the week that starts on this Monday (its only day with data is Sunday,
-# 2017-01-01).
-FIRST_WEEK_STARTS = date(2016, 12, 26)
+from ingestion.tables import FIRST_WEEK_STARTS, Table
 
 # What the company has on the day $today: sales and redemptions made by then, campaigns that
 # have started with their households and coupons, and the promotions of weeks that have begun.
@@ -152,10 +148,12 @@ class Sample:
         try:
             yield
         except duckdb.Error as error:
-            reason = str(error).splitlines()[0]
+            expected, to_do = "a readable Parquet file", "restore the file"
+            if isinstance(error, duckdb.ConversionException):
+                expected, to_do = "values that can be summed", "mend them"
             raise LoadError(
-                f"table {table.source}.{table.name}: {self._path(table.name)}: expected a"
-                f" readable Parquet file, found: {reason}; restore the file and load again"
+                f"table {table.source}.{table.name}: {self._path(table.name)}: expected {expected},"
+                f" found: {str(error).splitlines()[0]}; {to_do} and load again"
             ) from error
 
     def _relation(self, name: str) -> str:

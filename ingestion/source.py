@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Protocol
 
 import pyarrow as pa
@@ -118,7 +119,7 @@ def totals_of(table: Table, counted: tuple) -> ControlTotals:
     """Make control totals of one row: rows, rows with a cursor, its least and greatest, sums.
 
     Raises:
-        LoadError: the cursor has nulls.
+        LoadError: the cursor has nulls, or an amount has no sum.
     """
     row_count, with_cursor, cursor_min, cursor_max, *amount_sums = counted
     if table.cursor and with_cursor != row_count:
@@ -127,6 +128,12 @@ def totals_of(table: Table, counted: tuple) -> ControlTotals:
             f" {row_count - with_cursor} nulls in {row_count} rows, which no load would find;"
             " mend them at the source, or declare another cursor in ingestion/tables.py"
         )
+    for amount, value in zip(table.amounts, amount_sums, strict=True):
+        if value is not None and not Decimal(value).is_finite():
+            raise LoadError(
+                f"table {table.source}.{table.name}: column {amount}: expected numbers that have a"
+                f" sum, found {value}; mend them at the source"
+            )
     return ControlTotals(
         row_count=row_count,
         amount_sums={

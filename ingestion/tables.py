@@ -9,13 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Literal
 
 from dlt.common.normalizers.naming.direct import NamingConvention
+from dlt.common.storages.file_storage import FileStorage
+
+from ingestion.errors import DeclarationError
 
 # Tables and columns keep the names that they have at the source ([schema] in .dlt/config.toml).
 NAMES = NamingConvention()
+
+# What the warehouse has beside the tables and columns of a source.
+OWN_TABLES = {"load_control_totals", "quarantine"}
+OWN_PREFIXES = ("_dlt_", "_load_")
+OWN_COLUMNS = {"day", "row_count"}
 
 NUMBERS = {"bigint", "double", "decimal"}
 TIMESTAMPS = {"timestamp", "timestamp with time zone"}
@@ -52,9 +60,11 @@ class Table:
         rules: What is true of every row: what people read to a condition in DuckDB's SQL. Rows of
             which one is not true, or null, go to the quarantine, and so do rows whose primary key
             is null or not unique. A column that may be null says so: `x is null or x > 0`.
-        quarantine_limit: Share of the rows read that may break a rule; more refuse the load.
-        smallest_share: A table to replace by less than this share of the rows held is taken
-            for a failed delivery and refused.
+        quarantine_limit: Share of the rows read (of the table's, where single days are read) that
+            may break a rule; more refuse the load. One row alone never does.
+        smallest_share: A table of which rows go, since it is replaced, has `deletes`, or is
+            reconciled, to less than this share of the rows held is taken for a failed delivery
+            and refused.
         amounts: Columns whose sums are control totals.
         excluded_columns: Columns that are at the source, known, and left there on purpose.
     """
@@ -76,40 +86,62 @@ class Table:
 
     def __post_init__(self) -> None:
         """Refuse declarations that could not load what they say."""
+        if fault := self._fault_of_names() or self._fault():
+            raise DeclarationError(f"table {self.source}.{self.name}: {fault}")
+
+    def _fault_of_names(self) -> str | None:
+        """Say which name cannot be had."""
+        to_do = "give the source a view with other names"
         for name in (self.name, *self.columns):
             if NAMES.normalize_identifier(name) != name:
-                raise ValueError(
-                    f"table {self.source}.{self.name}: name {name}: expected one that the warehouse"
-                    " can have as it is, found quotes or other signs that dlt would change; give"
-                    " the source a view with other names"
+                return (
+                    f"name {name}: expected one that the warehouse can have as it is, found quotes"
+                    f" or other signs that dlt would change; {to_do}"
                 )
+        try:
+            FileStorage.validate_file_name_component(self.name)
+        except ValueError:
+            return (
+                f"name {self.name}: expected one that a file can have, found . / % or other signs;"
+                f" {to_do}"
+            )
+        own = [name for name in (self.name, *self.columns) if name.startswith(OWN_PREFIXES)]
+        own += {self.name} & OWN_TABLES | set(self.amounts) & OWN_COLUMNS
+        if own:
+            return (
+                f"name {own[0]}: expected one that the warehouse has free, found one of its own;"
+                f" {to_do}"
+            )
+        return None
+
+    def _fault(self) -> str | None:
+        """Say what does not go together."""
         named = {*self.primary_key, *self.amounts}
         named |= {name for name in (self.cursor, self.soft_delete) if name}
         if missing := named - set(self.columns):
-            raise ValueError(f"{self.name}: {sorted(missing)} not among the declared columns")
+            return f"{sorted(missing)} not among the declared columns"
         for name in self.columns:
             if unknown := self.types(name) - TYPES:
-                raise ValueError(
-                    f"{self.name}: {name}: {sorted(unknown)} not among {sorted(TYPES)}"
-                )
+                return f"{name}: {sorted(unknown)} not among {sorted(TYPES)}"
         if self.mode == "merge" and not self.primary_key:
-            raise ValueError(f"{self.name}: mode merge needs a primary key")
+            return "mode merge needs a primary key"
         if self.deletes and self.mode != "merge":
-            raise ValueError(f"{self.name}: deletes need mode merge")
+            return "deletes need mode merge"
         if self.soft_delete and not self.types(self.soft_delete) <= TIMESTAMPS | {"bool"}:
-            raise ValueError(f"{self.name}: {self.soft_delete} is neither bool nor a time")
+            return f"{self.soft_delete} is neither bool nor a time"
         if self.mode == "append" and not self.cursor:
-            raise ValueError(f"{self.name}: mode append needs a cursor")
+            return "mode append needs a cursor"
         if self.mode == "replace" and self.cursor:
-            raise ValueError(f"{self.name}: mode replace takes no cursor, it reads the whole table")
+            return "mode replace takes no cursor, it reads the whole table"
         if self.lookback and not (
             self.mode == "merge" and self.cursor and self.types(self.cursor) <= TIMESTAMPS
         ):
-            raise ValueError(f"{self.name}: a look-back needs mode merge and a timestamp as cursor")
+            return "a look-back needs mode merge and a timestamp as cursor"
         if self.cursor and not self.types(self.cursor) <= TIMESTAMPS | {"bigint"}:
-            raise ValueError(f"{self.name}: cursor {self.cursor} is neither bigint nor a timestamp")
+            return f"cursor {self.cursor} is neither bigint nor a timestamp"
         if texts := [name for name in self.amounts if not self.types(name) <= NUMBERS]:
-            raise ValueError(f"{self.name}: amounts {texts} are no numbers")
+            return f"amounts {texts} are no numbers"
+        return None
 
     @property
     def soft_delete(self) -> str | None:
@@ -127,6 +159,11 @@ class Table:
 # after the first of nine loads with --until, from 2017-03-05 to 2017-12-31, it measured 0. One
 # business week is room for a source of your own, until it is measured there.
 LATE_ROWS = timedelta(days=7)
+
+
+# The feed's week 1 is the week that starts on this Monday (its only day with data is Sunday,
+# 2017-01-01).
+FIRST_WEEK_STARTS = date(2016, 12, 26)
 
 
 def _in_this_century(moment: str) -> str:
@@ -273,6 +310,12 @@ TABLES = (
         },
         mode="append",
         cursor="week",
+        rules={
+            "the week is one that has begun by tomorrow": (
+                f"week between 1 and 1 + (1 + date_diff('day', date '{FIRST_WEEK_STARTS}',"
+                " cast(now() at time zone 'UTC' as date))) // 7"
+            ),
+        },
     ),
     # A second system, to show how one is added (docs/your-own-source.md): loaded when
     # [sources.online_shop] of dlt's configuration says where it is.

@@ -34,6 +34,19 @@ REMEDIES = {
     "could not read enough bytes": "put a copy of the file back, or move the file away",
 }
 
+# Whatever somebody made in a DuckDB file.
+OF_SOMEBODY = (
+    "select table_name from duckdb_tables()",
+    "select sequence_name from duckdb_sequences()",
+    "select view_name from duckdb_views() where not internal",
+    "select function_name from duckdb_functions() where not internal",
+    "select type_name from duckdb_types() where not internal",
+    "select schema_name from duckdb_schemas() where not internal",
+)
+
+# Errors of the file itself.
+OF_THE_FILE = (duckdb.IOException, duckdb.FatalException, duckdb.InternalException)
+
 
 class _SharedConnectionSqlClient(DuckDbSqlClient):
     """Runs on the connection it was given and leaves transactions to whoever gave it."""
@@ -130,10 +143,13 @@ def open_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         if is_empty:
             path.unlink()
         if isinstance(error, duckdb.Error):
+            expected, to_do = "what the load asks of it to pass", "mend the cause"
+            if isinstance(error, OF_THE_FILE):
+                expected = "a DuckDB file that can be read and written"
+                to_do = "put a copy of the file back, or mend the cause"
             raise LoadError(
-                f"warehouse {path}: expected a DuckDB file that can be read and written, found:"
-                f" {str(error).splitlines()[0]}; nothing was loaded: put a copy of the file back,"
-                " or mend the cause, and load again"
+                f"warehouse {path}: expected {expected}, found: {str(error).splitlines()[0]};"
+                f" nothing was loaded: {to_do}, and load again"
             ) from error
         raise
     connection.close()
@@ -142,7 +158,7 @@ def open_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 def _is_empty(connection: duckdb.DuckDBPyConnection) -> bool:
     """Whether nothing is in the warehouse: it was made for this load, or by one that failed."""
     try:
-        return connection.execute("select count(*) from duckdb_tables()").fetchone() == (0,)
+        return not connection.execute(" union all ".join(OF_SOMEBODY)).fetchall()
     except duckdb.Error:
         return False
 

@@ -32,7 +32,9 @@
 {# The systems that are built. What is wrong with the variables is one line. #}
 {% macro built_systems() -%}
     {%- set systems = var('source_systems') -%}
-    {%- set fault = source_systems_fault(systems, var('id_ranges'), var('unknown_key')) -%}
+    {%- set fault = source_systems_fault(
+        systems, source_systems(), var('id_ranges'), var('unknown_key')
+    ) -%}
     {%- if fault -%}
         {{ exceptions.raise_compiler_error('dbt_project.yml: ' ~ fault) }}
     {%- endif -%}
@@ -40,8 +42,8 @@
 {%- endmacro %}
 
 {# What is wrong with the variables of the source systems, or nothing. #}
-{% macro source_systems_fault(systems, id_ranges, unknown_key) -%}
-    {%- set known = source_systems() | list -%}
+{% macro source_systems_fault(systems, given, id_ranges, unknown_key) -%}
+    {%- set known = given | list -%}
     {%- if systems is string or systems is not sequence or not systems -%}
         {{- return(
             'source_systems: expected a list of ' ~ known | join(', ') ~ ', found ' ~ systems
@@ -55,6 +57,14 @@
                 ~ '; add it to macros/source_systems.sql'
             ) -}}
         {%- endif -%}
+        {%- for entity in ['sales_lines', 'load_control_totals'] -%}
+            {%- if entity not in given[system]['entities'] -%}
+                {{- return(
+                    'source_systems: expected ' ~ system ~ ' to have ' ~ entity
+                    ~ ', found none; add its staging model to macros/source_systems.sql'
+                ) -}}
+            {%- endif -%}
+        {%- endfor -%}
         {%- if system not in id_ranges -%}
             {{- return(
                 'id_ranges: expected the first and last id of ' ~ system ~ ', found none; add them'

@@ -436,6 +436,38 @@ def test_more_than_the_declared_share_refuses_the_load(
     assert loaded.fingerprint() == fingerprint
 
 
+def test_one_row_alone_is_no_share(loaded: Bench):
+    """Else a small table, or a load with little news, could set nothing aside."""
+    line = latest_line(loaded)
+    later = line["transaction_timestamp"] + timedelta(hours=1)
+    bad = line | {"basket_id": 999, "quantity": -1, "transaction_timestamp": later}
+    loaded.company["transactions"].append(bad)
+    loaded.company["campaign_descriptions"][0]["end_date"] = None
+    loaded.write_source()
+    outcome = loaded.load()
+    assert outcome["transactions"].quarantined == 1
+    assert outcome["campaign_descriptions"].quarantined == 1
+    assert_nothing_lost(loaded, outcome)
+    loaded.company["transactions"].append(bad | {"basket_id": 998})
+    loaded.write_source()
+    with pytest.raises(LoadError, match=r"expected at most 1\.0% of the rows .* found 2 of"):
+        loaded.load()
+
+
+def test_a_column_may_be_called_as_a_rule_is_inside(bench: Bench):
+    products = BY_NAME["products"]
+    bench.rewrite("products", "select *, 'x' as broken_rule from source")
+    table = replace(
+        products,
+        columns={**products.columns, "broken_rule": "text"},
+        rules={"the product is not the second": "product_id <> 2"},
+    )
+    outcome = bench.load(tables=[table])["products"]
+    assert (outcome.quarantined, outcome.differing) == (1, ())
+    ((_, _, row),) = quarantine(bench)
+    assert row["broken_rule"] == "x"
+
+
 # The command
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from company import small_company
-from dbt_project import BUILD, WITHOUT_TESTS, DbtProject
+from dbt_project import BUILD, WITHOUT_TESTS, DbtProject, succeeded
 from online_shop import BOTH, COLUMNS, online_shop
 from servers import DatabaseShop, MariaDbShop, PostgresShop
 
@@ -63,13 +63,40 @@ def test_marts_and_kpis_are_the_same_from_a_server(
     # What changes at the server is in the figures after the next build, and the audits agree.
     shop.execute("update transactions set sales_value = sales_value + 1000.01")
     project.load("--reconcile", **shop.environment)
-    project.dbt(*BUILD)
+    everything_else(project, shop)
     (sales,) = project.fetch("select sum(net_sales_usd) from marts.fct_sales_lines")[0]
     ((at_source,),) = shop.execute("select sum(sales_value) from transactions")
     assert sales == at_source
     changed = contents(project.warehouse)
     assert changed["marts", "kpi_values"] != from_files["marts", "kpi_values"]
     assert changed["marts", "dim_products"] == from_files["marts", "dim_products"]
+
+    password = shop.credentials["password"].encode()
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {"dbt.log", "manifest.json", "run_results.json", "catalog.json"} <= {
+        path.name for path in files
+    }
+    assert {"serving", "reports", "warehouse"} <= {
+        path.relative_to(tmp_path).parts[0] for path in files
+    }
+    assert [path for path in files if password in path.read_bytes()] == []
+
+
+def everything_else(project: DbtProject, shop: DatabaseShop) -> None:
+    """Run what `make run` does after a load, where the password is in the environment."""
+    environment = {
+        **shop.environment,
+        "TALLY_SERVING": str(project.folder / "serving"),
+        "TALLY_REPORTS": str(project.folder / "reports"),
+    }
+    printed = [
+        project.dbt("--log-level-file", "debug", *BUILD, **environment),
+        succeeded(project.run("python", "-m", "publishing", "publish", **environment)),
+        succeeded(project.run("python", "-m", "publishing", "report", **environment)),
+        project.dbt("docs", "generate", "--no-compile", **environment),
+        succeeded(project.run("python", "scripts/summarize_run.py", **environment)),
+    ]
+    assert shop.credentials["password"] not in "".join(printed)
 
 
 def test_a_second_company_is_loaded_from_its_own_tables_beside_the_first(tmp_path: Path):

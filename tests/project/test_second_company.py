@@ -452,52 +452,83 @@ def test_id_out_of_range_and_missing_value_are_one_line(
     assert broken.fetch(failures) == [(finding,)]
 
 
-@pytest.mark.parametrize(
-    ("variables", "found"),
-    [
-        (
-            "{source_systems: [retail_db, web_shop]}",
-            "source_systems: expected some of retail_db, online_shop, found web_shop; add it to"
-            " macros/source_systems.sql",
-        ),
-        (
-            "{source_systems: retail_db}",
-            "source_systems: expected a list of retail_db, online_shop, found retail_db; write it"
-            " as [retail_db]",
-        ),
-        (
-            "{source_systems: []}",
-            "source_systems: expected a list of retail_db, online_shop, found []; write it as"
-            " [retail_db]",
-        ),
-        (
-            "{source_systems: [retail_db, online_shop],"
-            " id_ranges: {retail_db: [0, 99], online_shop: [99, 199]}}",
-            "id_ranges: expected ranges apart, found that of retail_db and of online_shop to share"
-            " ids; move one of the two",
-        ),
-        (
-            "{id_ranges: {retail_db: [-9, 99]}}",
-            "id_ranges: expected no range with the unknown_key -1, found that of retail_db; move"
-            " one of the two",
-        ),
-        (
-            "{source_systems: [online_shop], id_ranges: {retail_db: [0, 99]}}",
-            "id_ranges: expected the first and last id of online_shop, found none; add them",
-        ),
-    ],
-)
-def test_wrong_variable_is_one_line(broken: DbtProject, variables: str, found: str):
-    completed = broken.run("dbt", "--no-use-colors", "parse", "--vars", variables)
+NO_SYSTEM = "[], source_systems(), {}, -1"
+# What the macro is called with, and what it finds.
+FAULTS = {
+    "['retail_db', 'web_shop'], source_systems(), {'retail_db': [0, 9]}, -1": (
+        "source_systems: expected some of retail_db, online_shop, found web_shop; add it to"
+        " macros/source_systems.sql"
+    ),
+    "'retail_db', source_systems(), {}, -1": (
+        "source_systems: expected a list of retail_db, online_shop, found retail_db; write it as"
+        " [retail_db]"
+    ),
+    NO_SYSTEM: (
+        "source_systems: expected a list of retail_db, online_shop, found []; write it as"
+        " [retail_db]"
+    ),
+    "['shop'], {'shop': {'entities': {'sales_lines': 'stg_shop__lines'}}}, {'shop': [0, 9]}, -1": (
+        "source_systems: expected shop to have load_control_totals, found none; add its staging"
+        " model to macros/source_systems.sql"
+    ),
+    "['retail_db', 'online_shop'], source_systems(),"
+    " {'retail_db': [0, 99], 'online_shop': [99, 199]}, -1": (
+        "id_ranges: expected ranges apart, found that of retail_db and of online_shop to share"
+        " ids; move one of the two"
+    ),
+    "['retail_db'], source_systems(), {'retail_db': [-9, 99]}, -1": (
+        "id_ranges: expected no range with the unknown_key -1, found that of retail_db; move one"
+        " of the two"
+    ),
+    "['online_shop'], source_systems(), {'retail_db': [0, 99]}, -1": (
+        "id_ranges: expected the first and last id of online_shop, found none; add them"
+    ),
+    "['retail_db', 'online_shop'], source_systems(),"
+    " {'retail_db': [0, 99], 'online_shop': [100, 199]}, -1": "",
+}
+
+
+@pytest.fixture(scope="module")
+def told(built: DbtProject, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """What macros give, asked of dbt at once: faults of variables, and the columns of entities."""
+    faults = [f"source_systems_fault({given}) | string" for given in FAULTS]
+    rows = (
+        "{% set told = [] %}{% for fault in [" + ", ".join(faults) + "] %}"
+        "{% do told.append(['faults', fault]) %}{% endfor %}"
+        "{% for entity, contract in entities().items() %}"
+        "{% for kind in ['required', 'optional'] %}{% for column in contract[kind] %}"
+        "{% do told.append(['columns', entity ~ ' ' ~ kind ~ ' ' ~ column]) %}"
+        "{% endfor %}{% endfor %}{% endfor %}"
+        "{% for about, line in told %}select {{ loop.index }} as place, '{{ about }}' as about,"
+        " '{{ line }}' as line{% if not loop.last %} union all {% endif %}{% endfor %}"
+        " order by place"
+    )
+    # What dbt said of the build is for others to read.
+    target = tmp_path_factory.mktemp("told")
+    shutil.copy(built.target / "partial_parse.msgpack", target)
+    arguments = ("--quiet", "show", "--inline", rows, "--limit", "-1", "--output", "json")
+    shown = built.dbt(*arguments, DBT_TARGET_PATH=str(target))
+    lines: dict[str, list[str]] = {}
+    for row in json.loads(shown)["show"]:
+        lines.setdefault(row["about"], []).append(row["line"])
+    return lines
+
+
+def test_wrong_variable_is_one_line(broken: DbtProject):
+    completed = broken.run("dbt", "--no-use-colors", "parse", "--vars", "{source_systems: []}")
     assert completed.returncode == 2
     lines = [line.strip() for line in completed.stdout.splitlines()]
-    assert lines.count(f"dbt_project.yml: {found}") == 1
+    assert lines.count(f"dbt_project.yml: {FAULTS[NO_SYSTEM]}") == 1
+
+
+def test_wrong_variables_are_named(told: dict[str, list[str]]):
+    assert told["faults"] == list(FAULTS.values())
 
 
 # What is written about it
 
 
-def test_table_of_entities_is_the_contract(built: DbtProject, tmp_path: Path):
+def test_table_of_entities_is_the_contract(told: dict[str, list[str]]):
     """`docs/your-own-source.md` lists the columns that staging must have, and no others."""
     written = {
         name: {
@@ -510,28 +541,13 @@ def test_table_of_entities_is_the_contract(built: DbtProject, tmp_path: Path):
             re.MULTILINE,
         )
     }
-    shown = built.dbt(
-        "--quiet",
-        "show",
-        "--inline",
-        "{% set rows = [] %}{% for entity, contract in entities().items() %}"
-        "{% for kind in ['required', 'optional'] %}{% for column in contract[kind] %}"
-        '{% do rows.append("select \'" ~ entity ~ "\' as entity, \'" ~ kind ~ "\' as kind, \'"'
-        ' ~ column ~ "\' as name") %}{% endfor %}{% endfor %}{% endfor %}'
-        "{{ rows | join(' union all ') }}",
-        "--limit",
-        "-1",
-        "--output",
-        "json",
-        # What dbt said of the build is for others to read.
-        DBT_TARGET_PATH=str(tmp_path),
-    )
     contract: dict[str, dict[str, list[str]]] = {}
-    for row in json.loads(shown)["show"]:
-        entity = contract.setdefault(row["entity"], {"required": [], "optional": []})
+    for row in told["columns"]:
+        name, kind, column = row.split()
+        entity = contract.setdefault(name, {"required": [], "optional": []})
         # Written once for all: every entity has it.
-        if row["name"] != "load_id":
-            entity[row["kind"]].append(row["name"])
+        if column != "load_id":
+            entity[kind].append(column)
     assert {name: {k: sorted(v) for k, v in kinds.items()} for name, kinds in written.items()} == {
         name: {k: sorted(v) for k, v in kinds.items()} for name, kinds in contract.items()
     }

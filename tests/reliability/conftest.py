@@ -32,13 +32,19 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def born() -> float:
+    """When the tests of this folder began."""
+    return time.monotonic()
+
+
 Tried = dict[str, object]
 
 
 @pytest.fixture
-def tried(stage: Stage, record_property: Callable[[str, object], None]) -> Callable[..., Tried]:
+def tried(born: float, record_property: Callable[[str, object], None]) -> Callable[..., Tried]:
     """Note what is tried; what recovered how is filled in when it has."""
-    if FULL and time.monotonic() - stage.born > LAST_FAULT_SECONDS:
+    if FULL and time.monotonic() - born > LAST_FAULT_SECONDS:
         pytest.skip("time is up")
 
     def note(command: str, fault: str, situation: str, times: int = 1) -> Tried:

@@ -245,7 +245,6 @@ class Stage:
         self.published: dict[int, Contents] = {}
         self.kills = 0
         self._looks = 0
-        self.born = time.monotonic()
         self._keep("nothing")
         for round_ in (1, 2):
             for command in COMMANDS:

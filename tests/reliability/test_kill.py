@@ -125,8 +125,8 @@ def assert_tidy(stage: Stage, versions: int) -> None:
 
 
 @pytest.mark.parametrize("kill", planned(), ids=str)
-def test_killed_at_any_moment(stage: Stage, kill: Kill, tried):
-    if time.monotonic() - stage.born > LAST_KILL_SECONDS:
+def test_killed_at_any_moment(stage: Stage, kill: Kill, born: float, tried):
+    if time.monotonic() - born > LAST_KILL_SECONDS:
         pytest.skip(f"time is up: {stage.kills} kills were done")
     command, round_ = kill.command, kill.round
     row = tried(command, "SIGKILL", SITUATIONS[command, round_], times=0)
@@ -202,9 +202,9 @@ def finish(
 
 
 @pytest.mark.skipif(not FULL, reason="in the full form: make reliability")
-def test_killed_again_and_again(stage: Stage, tried):
+def test_killed_again_and_again(stage: Stage, born: float, tried):
     """What one killed run leaves behind must not add up with what the next one leaves."""
-    if time.monotonic() - stage.born > LAST_KILL_SECONDS:
+    if time.monotonic() - born > LAST_KILL_SECONDS:
         pytest.skip(f"time is up: {stage.kills} kills were done")
     row = tried("all three", "SIGKILL", "three times each in a row", times=0)
     stage.restore(BEFORE["ingestion", 2])
