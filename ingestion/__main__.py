@@ -6,13 +6,10 @@ import argparse
 import gc
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import NoReturn
 
-import duckdb
 import yaml
 
 from ingestion.errors import DeclarationError, LoadError
@@ -26,7 +23,7 @@ from ingestion import lateness, quarantine
 from ingestion.configuration import kind_of, open_sources
 from ingestion.load import LoadedTable, load
 from ingestion.reconciliation import told
-from ingestion.warehouse import is_interrupt, open_warehouse
+from ingestion.warehouse import is_interrupt, warehouse_as_it_is
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -149,17 +146,6 @@ def report(loaded: list[LoadedTable], dry_run: bool) -> str:
     return "\n".join(lines)
 
 
-@contextmanager
-def _existing_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the warehouse to look at it; one line where there is none yet."""
-    if not path.exists():
-        raise LoadError(
-            f"warehouse {path}: expected a DuckDB file, found none; load with `python -m ingestion`"
-        )
-    with open_warehouse(path) as connection:
-        yield connection
-
-
 def _interrupted() -> int:
     print("interrupted: nothing was loaded; load again to go on", file=sys.stderr)
     return 130
@@ -179,12 +165,13 @@ def main() -> int:
             if (table in arguments.table if arguments.table else kind_of(table.source))
         ]
         if arguments.quarantine:
-            with _existing_warehouse(warehouse_path()) as connection:
-                lines = quarantine.shown(connection, tables)
+            # Of every system, whether it is configured now or not.
+            with warehouse_as_it_is(warehouse_path()) as connection:
+                lines = quarantine.shown(connection, arguments.table or TABLES)
             print("\n".join(lines) or "no row is in quarantine")
             return 0
         if arguments.lateness:
-            with _existing_warehouse(warehouse_path()) as connection:
+            with warehouse_as_it_is(warehouse_path()) as connection:
                 print("\n".join(lateness.shown(connection, tables)))
             return 0
         with open_sources(

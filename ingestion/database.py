@@ -8,6 +8,7 @@ from PostgreSQL by ADBC, which joins the same snapshot; from MySQL through SQLAl
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -361,7 +362,9 @@ class Database:
     def _reflected(self, table: Table) -> sa.Table:
         if table.name not in self._tables:
             try:
-                with self._readable(table):
+                with self._readable(table), warnings.catch_warnings():
+                    # Of a type that it does not know: a column of such a type is none that loads.
+                    warnings.simplefilter("ignore", sa.exc.SAWarning)
                     self._tables[table.name] = sa.Table(
                         table.name,
                         sa.MetaData(self._schema),

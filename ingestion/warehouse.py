@@ -110,6 +110,31 @@ class shared_connection_duckdb(duckdb_destination):
 
 
 @contextmanager
+def warehouse_as_it_is(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the warehouse to look at it.
+
+    Raises:
+        LoadError: there is none, or it cannot be read.
+    """
+    if not path.exists():
+        raise LoadError(
+            f"warehouse {path}: expected a DuckDB file, found none; load with `python -m ingestion`"
+        )
+    try:
+        connection = duckdb.connect(path, read_only=True)
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        to_do = remedy(reason, REMEDIES, "correct TALLY_WAREHOUSE, or mend the cause")
+        raise LoadError(
+            f"warehouse {path}: expected a DuckDB file that can be read, found: {reason}; {to_do},"
+            " and try again"
+        ) from error
+    with connection:
+        connection.execute("set TimeZone = 'UTC'")
+        yield connection
+
+
+@contextmanager
 def open_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open (or create) the warehouse for writing, in UTC.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import logging
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -72,8 +73,15 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Keep other starts and stops out for as long as the context is open."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("a") as lock:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("a")
+    except OSError as error:
+        raise ShopError(
+            f"{folder}: expected a folder that can be written, found: {error.strerror}; correct"
+            " TALLY_SHOP, or mend the cause"
+        ) from error
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -118,6 +126,8 @@ def _fill(server: Server) -> None:
         try:
             loading.result()
         except BaseException:
+            # What psycopg has to say of a connection that ends with its server is nothing new.
+            logging.getLogger("psycopg").setLevel(logging.CRITICAL)
             server.stop()
             raise
     server.mark_loaded()

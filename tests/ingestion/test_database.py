@@ -626,6 +626,27 @@ def test_a_column_or_table_that_is_gone_is_refused(loader: Loader, statement: st
         loader.shop.execute("drop table if exists answers")
 
 
+def test_a_column_of_a_type_that_nobody_knows_is_left_there_without_a_warning(loader: Loader):
+    with table_typed(loader.shop, "id bigint primary key, place point, held bigint"):
+        table = "SOURCES__RETAIL_DB__CREDENTIALS"
+        script = (
+            "import os; from ingestion.database import Database; from ingestion.tables import"
+            " Table; from dlt.common.configuration.specs import ConnectionStringCredentials as C;"
+            f" print(Database('retail_db', C(os.environ['{table}'])).columns(Table("
+            "source='retail_db', name='typed', columns={'id': 'bigint'}, mode='replace')))"
+        )
+        run = subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=ROOT,
+            env={**os.environ, **loader.shop.environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "'id': 'bigint', 'place': " in run.stdout
+
+
 def test_a_retyped_column_is_refused(loader: Loader):
     loader.load()
     alter = "alter column quantity type" if loader.shop.kind == "postgresql" else "modify quantity"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
+import duckdb
 import pytest
-from bench import BY_NAME, Bench, raw
+from bench import BY_NAME, ROOT, Bench, raw
 
 from ingestion.errors import LoadError
 from ingestion.tables import Table
@@ -490,6 +493,29 @@ def test_command_shows_what_is_in_quarantine(loaded: Bench):
     assert '"basket_id":"900007"' in told
     assert shown.returncode == 0
     assert loaded.fingerprint() == fingerprint
+
+
+def test_quarantine_is_shown_beside_a_reader_and_whichever_systems_are_configured(loaded: Bench):
+    with duckdb.connect(loaded.warehouse) as connection:
+        connection.execute("create schema if not exists raw_online_shop")
+        connection.execute(
+            "create table raw_online_shop.quarantine as select 'orders' as table_name,"
+            " 'a rule' as rule, '{}' as row_values, '1.0' as _dlt_load_id"
+        )
+    reader = (
+        "import duckdb, subprocess, sys; held = duckdb.connect(sys.argv[1], read_only=True);"
+        " sys.exit(subprocess.run([sys.executable, '-m', 'ingestion', '--quarantine']).returncode)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", reader, str(loaded.warehouse)],
+        cwd=ROOT,
+        env=loaded.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout == "online_shop.orders  a rule  (load 1.0)  {}\n"
 
 
 def test_quarantine_without_a_warehouse_is_one_line(bench: Bench):

@@ -14,13 +14,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from company import small_company
+from company import Rows, small_company
 from dbt_project import DbtProject
 from faults import FULL, chance
 from servers import DatabaseShop, MariaDbShop, PostgresShop
 from stage import (
     COMMANDS,
     OF_EVERY_LOAD,
+    UNTIL,
     Ended,
     Process,
     company_with_news,
@@ -28,6 +29,7 @@ from stage import (
     empty,
     ended,
     error_line,
+    first_company,
     warehouse_contents,
     without,
 )
@@ -38,6 +40,17 @@ NUMBERS = range(4 if FULL else 1)
 
 # It was committed before the fault, or is committed by the run after it: there is one load more.
 APART = ("_staging.", *OF_EVERY_LOAD)
+
+
+def company_before_the_news() -> dict[str, Rows]:
+    """Give what the server has at first: the days until `UNTIL`."""
+    company = first_company()
+    for table, moment in (
+        ("transactions", "transaction_timestamp"),
+        ("coupon_redemptions", "redemption_date"),
+    ):
+        company[table] = [row for row in company[table] if row[moment].date() <= UNTIL]
+    return company
 
 
 class Loads:
@@ -95,7 +108,7 @@ class Loads:
 def loads(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Loads]:
-    with request.param(small_company()) as shop:
+    with request.param(company_before_the_news()) as shop:
         yield Loads(shop, tmp_path_factory.mktemp("loads"))
 
 

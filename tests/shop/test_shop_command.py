@@ -287,6 +287,16 @@ def test_server_that_cannot_start_says_why(storefront: Storefront):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="what root alone meets")
+@pytest.mark.parametrize("command", ["start postgresql", "stop"])
+def test_a_folder_that_cannot_be_is_one_line(storefront: Storefront, command: str):
+    taken = storefront.folder.parent / "taken"
+    taken.write_text("a file")
+    completed = storefront.run(*command.split(), TALLY_SHOP=str(taken))
+    assert (completed.returncode, completed.stdout) == (1, "")
+    (line,) = completed.stderr.splitlines()
+    assert str(taken) in line
+
+
 def test_root_is_told_of_a_folder_that_the_server_cannot_reach(storefront: Storefront):
     closed = storefront.folder.parent / "closed"
     closed.mkdir(mode=0o700)
