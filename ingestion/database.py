@@ -99,6 +99,7 @@ REMEDIES = {
     "does not exist": "correct the name in .dlt/secrets.toml, or create it",
     "statement timeout": "give the reader more time (`alter role USER set statement_timeout = 0`)",
     "execution time exceeded": "give the reader more time (max_execution_time)",
+    "max_statement_time exceeded": "give the reader more time (max_statement_time)",
     "conflict with recovery": "set hot_standby_feedback = on at the replica, or read the primary",
     "unknown database": "correct the name in .dlt/secrets.toml, or create it",
     "pg_hba.conf": "let the user in from here, in the server's pg_hba.conf",

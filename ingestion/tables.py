@@ -21,9 +21,9 @@ from ingestion.errors import DeclarationError
 NAMES = NamingConvention()
 
 # What the warehouse has beside the tables and columns of a source.
-OWN_TABLES = {"load_control_totals", "quarantine"}
-OWN_PREFIXES = ("_dlt_", "_load_")
-OWN_COLUMNS = {"day", "row_count"}
+OWN_TABLES = ("load_control_totals", "quarantine", "_load_lateness")
+OWN_PREFIX = "_dlt_"
+OWN_SUMS = ("day", "row_count")
 
 NUMBERS = {"bigint", "double", "decimal"}
 TIMESTAMPS = {"timestamp", "timestamp with time zone"}
@@ -105,12 +105,16 @@ class Table:
                 f"name {self.name}: expected one that a file can have, found . / % or other signs;"
                 f" {to_do}"
             )
-        own = [name for name in (self.name, *self.columns) if name.startswith(OWN_PREFIXES)]
-        own += {self.name} & OWN_TABLES | set(self.amounts) & OWN_COLUMNS
-        if own:
+        # DuckDB takes names for the same that differ in case alone.
+        taken = [name for name in (self.name, *self.columns) if name.lower().startswith(OWN_PREFIX)]
+        taken += [name for name in [self.name] if name.lower() in OWN_TABLES]
+        taken += [name for name in self.amounts if name.lower() in OWN_SUMS]
+        lowered = [name.lower() for name in self.columns]
+        taken += [name for name in self.columns if lowered.count(name.lower()) > 1]
+        if taken:
             return (
-                f"name {own[0]}: expected one that the warehouse has free, found one of its own;"
-                f" {to_do}"
+                f"name {taken[0]}: expected one that the warehouse has free, found one that is"
+                f" taken; {to_do}"
             )
         return None
 

@@ -782,6 +782,31 @@ def test_a_server_that_is_lost_is_not_taken_for_one_without_encryption():
     assert remedy(said, REMEDIES, "start it") == "start it"
 
 
+@pytest.mark.parametrize(
+    "limit, to_do",
+    [
+        ("alter role {reader} set statement_timeout = '1ms'", "set statement_timeout = 0"),
+        ("set global max_statement_time = 0.0001", "more time (max_statement_time)"),
+    ],
+    ids=["postgresql", "mysql"],
+)
+def test_a_limit_of_time_is_one_line_with_what_to_do(
+    bench: Bench, request: pytest.FixtureRequest, limit: str, to_do: str
+):
+    shop = request.getfixturevalue(request.node.callspec.id)
+    shop.load(bench.company)
+    shop.execute(limit.format(reader=shop.username))
+    try:
+        line = Loader(bench, shop).refused()
+    finally:
+        shop.execute(
+            f"alter role {shop.username} reset statement_timeout"
+            if shop.kind == "postgresql"
+            else "set global max_statement_time = 0"
+        )
+    assert to_do in line
+
+
 def test_a_missing_grant_is_one_line_with_what_to_do(loader: Loader):
     loader.shop.execute(f"revoke select on coupons from {_account(loader.shop)}")
     try:

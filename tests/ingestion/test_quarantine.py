@@ -7,14 +7,14 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 import duckdb
 import pytest
 from bench import BY_NAME, ROOT, Bench, raw
 
 from ingestion.errors import LoadError
-from ingestion.tables import Table
+from ingestion.tables import FIRST_WEEK_STARTS, Table
 
 # The small company's tables are small: one row is more than a hundredth of them.
 LENIENT = {name: replace(table, quarantine_limit=0.5) for name, table in BY_NAME.items()}
@@ -410,6 +410,20 @@ def test_bad_promotions_are_set_aside_week_by_week(loaded: Bench):
     assert len(quarantine(loaded, "promotion_feed")) == 1
     assert_nothing_lost(loaded, outcome)
     assert_nothing_lost(loaded, loaded.load(tables=[table]))
+
+
+def test_a_week_that_has_not_begun_is_set_aside(bench: Bench):
+    promotion = bench.company["promotions"][0]
+    this_week = (date.today() - FIRST_WEEK_STARTS).days // 7 + 1
+    weeks = [0, this_week, this_week + 2, 2**62]
+    bench.company["promotions"] += [promotion | {"week": week} for week in weeks]
+    bench.write_source()
+    outcome = bench.load()
+    assert_nothing_lost(bench, outcome)
+    rule = "the week is one that has begun by tomorrow"
+    assert sorted(
+        (told, int(row["week"])) for _, told, row in quarantine(bench, "promotion_feed")
+    ) == [(rule, 0), (rule, this_week + 2), (rule, 2**62)]
 
 
 # The limit

@@ -201,7 +201,12 @@ def test_going_back_from_a_two_digit_week_is_refused(bench: Bench):
         # Days are counted of no other.
         ({"cursor": "day", "lookback": timedelta(0)}, "day is neither bigint nor a timestamp"),
         ({"cursor": "name", "lookback": timedelta(0)}, "name is neither bigint nor a timestamp"),
-        ({"columns": {"id": "bigint", "_dlt_load_id": "text"}}, "_dlt_load_id: .* one of its own"),
+        (
+            {"columns": {"id": "bigint", "_dlt_load_id": "text"}},
+            "_dlt_load_id: .* one that is taken",
+        ),
+        ({"columns": {"id": "bigint", "Name": "text", "name": "text"}}, "Name: .* is taken"),
+        ({"columns": {"row_count": "bigint"}, "amounts": ("row_count",)}, "row_count: .* is taken"),
     ],
 )
 def test_a_declaration_that_cannot_work_is_refused(change: dict, reason: str):
@@ -218,7 +223,9 @@ def test_a_declaration_that_cannot_work_is_refused(change: dict, reason: str):
         replace(declaration, **change)
 
 
-@pytest.mark.parametrize("name", ["quarantine", "load_control_totals", "_dlt_loads"])
+@pytest.mark.parametrize(
+    "name", ["quarantine", "Load_Control_Totals", "_load_lateness", "_dlt_loads"]
+)
 def test_a_table_called_as_one_of_the_warehouse_is_refused_in_one_line(tmp_path: Path, name: str):
     shutil.copytree(ROOT / "ingestion", tmp_path / "ingestion")
     tables = tmp_path / "ingestion" / "tables.py"
