@@ -166,8 +166,9 @@ def main() -> int:
         ]
         if arguments.quarantine:
             # Of every system, whether it is configured now or not.
+            asked_for = tables if arguments.table else TABLES
             with warehouse_as_it_is(warehouse_path()) as connection:
-                lines = quarantine.shown(connection, arguments.table or TABLES)
+                lines = quarantine.shown(connection, asked_for)
             print("\n".join(lines) or "no row is in quarantine")
             return 0
         if arguments.lateness:

@@ -388,7 +388,8 @@ class _Load:
         # With nothing to merge with, the rows go straight in, without a staging copy.
         mode = "replace" if is_new else table.mode
         days = self._days.get(table.name)
-        start = None if is_new or days else self._start(table)
+        reads_on = table.cursor and not is_new and not days
+        start = raw.start_of_look_back(self._connection, table) if reads_on else None
 
         def rows() -> Iterator[object]:
             yield from self._batches(table, start, days, changed=mode == "merge" and not days)
@@ -400,15 +401,6 @@ class _Load:
             primary_key=table.primary_key or None,
             write_disposition=mode,
         )
-
-    def _start(self, table: Table) -> object:
-        """Give the cursor's value that a load goes on from; None where it reads all of the table.
-
-        It is asked of the rows, not of dlt's state, which would keep a value whose row was wrong
-        and is gone.
-        """
-        greatest = raw.greatest_cursor(self._connection, table) if table.cursor else None
-        return greatest - table.lookback if greatest and table.lookback else greatest
 
     def _batches(
         self,

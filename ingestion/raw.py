@@ -117,6 +117,16 @@ def greatest_cursor(connection: duckdb.DuckDBPyConnection, table: Table) -> obje
     return greatest
 
 
+def start_of_look_back(connection: duckdb.DuckDBPyConnection, table: Table) -> object:
+    """Give the cursor's value that a load reads on from; None without any row.
+
+    It is asked of the rows, not of dlt's state, which would keep a value whose row was wrong and is
+    gone.
+    """
+    greatest = greatest_cursor(connection, table)
+    return greatest - table.lookback if greatest and table.lookback else greatest
+
+
 def is_live(table: Table) -> str:
     """Say in SQL which rows are not deleted softly."""
     if not table.soft_delete:

@@ -172,8 +172,8 @@ def _days_of_other_rows(
 
 def _first_day_of_look_back(connection: duckdb.DuckDBPyConnection, table: Table) -> object:
     """Give the day from which a load reads again; None where the warehouse holds no row."""
-    greatest = raw.greatest_cursor(connection, table)
-    return (greatest - table.lookback).date() if isinstance(greatest, datetime) else greatest
+    start = raw.start_of_look_back(connection, table)
+    return start.date() if isinstance(start, datetime) else start
 
 
 def told(table: Table, days: Sequence[Day]) -> str:

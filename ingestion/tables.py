@@ -48,7 +48,7 @@ class Table:
             has changed.
         primary_key: Columns that identify a row.
         cursor: Column that grows with time. With it, a load reads only what lies after the
-            greatest value loaded before. Never null.
+            greatest value that the warehouse holds. Never null.
         lookback: How far before that value a load reads again, for rows that arrive late.
             `merge` with a timestamp as cursor only. Declare what `python -m ingestion
             --lateness` measured at the source, and some more.
@@ -61,7 +61,7 @@ class Table:
             which one is not true, or null, go to the quarantine, and so do rows whose primary key
             is null or not unique. A column that may be null says so: `x is null or x > 0`.
         quarantine_limit: Share of the rows read (of the table's, where single days are read) that
-            may break a rule; more refuse the load. One row alone never does.
+            may break a rule; more refuse the load. One row alone never does, whatever the share.
         smallest_share: A table of which rows go, since it is replaced, has `deletes`, or is
             reconciled, to less than this share of the rows held is taken for a failed delivery
             and refused.
@@ -107,7 +107,8 @@ class Table:
             )
         # DuckDB takes names for the same that differ in case alone.
         taken = [name for name in (self.name, *self.columns) if name.lower().startswith(OWN_PREFIX)]
-        taken += [name for name in [self.name] if name.lower() in OWN_TABLES]
+        if self.name.lower() in OWN_TABLES:
+            taken.append(self.name)
         taken += [name for name in self.amounts if name.lower() in OWN_SUMS]
         lowered = [name.lower() for name in self.columns]
         taken += [name for name in self.columns if lowered.count(name.lower()) > 1]

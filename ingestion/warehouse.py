@@ -38,7 +38,7 @@ REMEDIES = {
 OF_SOMEBODY = (
     "select table_name from duckdb_tables()",
     "select sequence_name from duckdb_sequences()",
-    "select view_name from duckdb_views() where not internal",
+    "select view_name from duckdb_views() where not internal and not temporary",
     "select function_name from duckdb_functions() where not internal",
     "select type_name from duckdb_types() where not internal",
     "select schema_name from duckdb_schemas() where not internal",
@@ -121,17 +121,11 @@ def warehouse_as_it_is(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             f"warehouse {path}: expected a DuckDB file, found none; load with `python -m ingestion`"
         )
     try:
-        connection = duckdb.connect(path, read_only=True)
+        with duckdb.connect(path, read_only=True) as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            yield connection
     except duckdb.Error as error:
-        reason = str(error).splitlines()[0]
-        to_do = remedy(reason, REMEDIES, "correct TALLY_WAREHOUSE, or mend the cause")
-        raise LoadError(
-            f"warehouse {path}: expected a DuckDB file that can be read, found: {reason}; {to_do},"
-            " and try again"
-        ) from error
-    with connection:
-        connection.execute("set TimeZone = 'UTC'")
-        yield connection
+        raise _unusable(path, "read", error, "try again") from error
 
 
 @contextmanager
@@ -150,12 +144,7 @@ def open_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     except (duckdb.Error, OSError) as error:
         if not _is_locked(error) and _is_begun(path):
             path.unlink()
-        reason = str(error).splitlines()[0]
-        to_do = remedy(reason, REMEDIES, "correct TALLY_WAREHOUSE, or mend the cause")
-        raise LoadError(
-            f"warehouse {path}: expected a DuckDB file that can be opened for writing, found:"
-            f" {reason}; {to_do}, and load again"
-        ) from error
+        raise _unusable(path, "opened for writing", error, "load again") from error
     try:
         connection.execute("set TimeZone = 'UTC'")
         connection.execute("set enable_progress_bar = false")
@@ -178,6 +167,16 @@ def open_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             ) from error
         raise
     connection.close()
+
+
+def _unusable(path: Path, use: str, error: Exception, again: str) -> LoadError:
+    """Make the error of a warehouse that cannot be used."""
+    reason = str(error).splitlines()[0]
+    to_do = remedy(reason, REMEDIES, "correct TALLY_WAREHOUSE, or mend the cause")
+    return LoadError(
+        f"warehouse {path}: expected a DuckDB file that can be {use}, found: {reason}; {to_do}, and"
+        f" {again}"
+    )
 
 
 def _is_empty(connection: duckdb.DuckDBPyConnection) -> bool:

@@ -168,6 +168,11 @@ class DatabaseShop:
         return self.credentials["username"]
 
     @property
+    def account(self) -> str:
+        """The same, as grants name it."""
+        return self.username
+
+    @property
     def credentials(self) -> dict[str, Any]:
         """The reader's credentials, as `[sources.retail_db.credentials]` has them."""
         return self.server.credentials
@@ -212,6 +217,11 @@ class MariaDbShop(DatabaseShop):
     """MariaDB, for MySQL."""
 
     kind = "mysql"
+
+    @property
+    def account(self) -> str:
+        """The same, as grants name it."""
+        return f"'{self.username}'@'127.0.0.1'"
 
     @classmethod
     def _new(cls, folder: Path) -> Any:

@@ -204,7 +204,7 @@ def table_typed(shop: DatabaseShop, columns: str) -> Iterator[None]:
     """Have an empty table `typed` with these columns."""
     shop.execute(f"create table typed ({columns})")
     try:
-        shop.execute(f"grant select on typed to {_account(shop)}")
+        shop.execute(f"grant select on typed to {shop.account}")
         yield
     finally:
         shop.execute("drop table typed")
@@ -214,10 +214,6 @@ def table_typed(shop: DatabaseShop, columns: str) -> Iterator[None]:
 def typed(loader: Loader) -> Iterator[Loader]:
     with table_typed(loader.shop, TYPED[loader.shop.kind]):
         yield loader
-
-
-def _account(shop: DatabaseShop) -> str:
-    return shop.username if shop.kind == "postgresql" else f"'{shop.username}'@'127.0.0.1'"
 
 
 def insert(shop: DatabaseShop, *values: object) -> None:
@@ -463,7 +459,7 @@ def test_options_of_the_url_hold_beside_those_of_the_load(
         " where current_setting('geqo') = 'off'"
     )
     try:
-        postgresql.execute(f"grant select on typed to {_account(postgresql)}")
+        postgresql.execute(f"grant select on typed to {postgresql.account}")
         with open_sources({"retail_db"}, "America/New_York", None) as sources:
             (outcome,) = load([one_column("text")], sources, bench.warehouse)
     finally:
@@ -666,7 +662,7 @@ def test_tables_of_another_schema_are_read_where_it_is_configured(loader: Loader
         assert f"nothing was loaded: grant it (`{to_do[loader.shop.kind]}" in run.stderr
         for what in {"postgresql": ["usage on schema elsewhere", "select on elsewhere.products"],
                      "mysql": ["select on elsewhere.products"]}[loader.shop.kind]:  # fmt: skip
-            loader.shop.execute(f"grant {what} to {_account(loader.shop)}")
+            loader.shop.execute(f"grant {what} to {loader.shop.account}")
         run = loader.command("--table", "products", **configured)
         assert run.returncode == 0, run.stderr
         assert len(loader.bench.query("from raw_retail_db.products")) == 3
@@ -808,11 +804,11 @@ def test_a_limit_of_time_is_one_line_with_what_to_do(
 
 
 def test_a_missing_grant_is_one_line_with_what_to_do(loader: Loader):
-    loader.shop.execute(f"revoke select on coupons from {_account(loader.shop)}")
+    loader.shop.execute(f"revoke select on coupons from {loader.shop.account}")
     try:
         line = loader.refused()
     finally:
-        loader.shop.execute(f"grant select on coupons to {_account(loader.shop)}")
+        loader.shop.execute(f"grant select on coupons to {loader.shop.account}")
     assert "retail_db.coupons" in line
     assert "grant" in line
 
@@ -957,7 +953,7 @@ def test_a_password_may_have_any_sign(loader: Loader):
         return text if loader.shop.kind == "postgresql" else text.replace("\\", "\\\\")
 
     hostile, usual = "a b'\\\"@:/?#%+&=ß漢", loader.shop.credentials["password"]
-    account = _account(loader.shop)
+    account = loader.shop.account
     change = (
         f"alter role {account} password"
         if loader.shop.kind == "postgresql"
@@ -1074,7 +1070,7 @@ def test_hostile_names_load_or_are_refused_in_one_line(loader: Loader, name: str
     loader.shop.execute(f"create table {table} (id bigint primary key, {column} bigint)")
     try:
         loader.shop.execute(f"insert into {table} values (1, 10), (2, 20)")
-        loader.shop.execute(f"grant select on {table} to {_account(loader.shop)}")
+        loader.shop.execute(f"grant select on {table} to {loader.shop.account}")
         if '"' in name or "%" in name:
             with pytest.raises(ValueError, match=r"expected one that (the warehouse|a file) can"):
                 hostile_table(name)

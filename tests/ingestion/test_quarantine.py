@@ -13,6 +13,7 @@ import duckdb
 import pytest
 from bench import BY_NAME, ROOT, Bench, raw
 
+from ingestion.__main__ import main
 from ingestion.errors import LoadError
 from ingestion.tables import FIRST_WEEK_STARTS, Table
 
@@ -530,6 +531,29 @@ def test_quarantine_is_shown_beside_a_reader_and_whichever_systems_are_configure
     )
     assert (run.returncode, run.stderr) == (0, "")
     assert run.stdout == "online_shop.orders  a rule  (load 1.0)  {}\n"
+
+
+def test_a_table_that_is_asked_for_twice_is_shown_once(loaded: Bench):
+    loaded.company["products"][0]["product_id"] = None
+    loaded.write_source()
+    loaded.load()
+    asked = ("--table", "products")
+    once = loaded.command("--quarantine", *asked)
+    assert len(once.stdout.splitlines()) == 1
+    assert loaded.command("--quarantine", *asked, *asked).stdout == once.stdout
+
+
+def test_a_block_that_cannot_be_read_is_one_line(monkeypatch, capsys, loaded: Bench):
+    def shown(*_: object) -> list[str]:
+        raise duckdb.IOException("Corrupt database file: computed checksum does not match")
+
+    monkeypatch.setattr("ingestion.quarantine.shown", shown)
+    monkeypatch.setenv("TALLY_WAREHOUSE", str(loaded.warehouse))
+    monkeypatch.setattr("sys.argv", ["ingestion", "--quarantine"])
+    assert main() == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: warehouse {loaded.warehouse}: expected a DuckDB file that can")
+    assert "Corrupt database file" in line
 
 
 def test_quarantine_without_a_warehouse_is_one_line(bench: Bench):

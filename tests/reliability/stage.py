@@ -244,7 +244,6 @@ class Stage:
         self.contents: dict[str, Contents] = {}
         self.published: dict[int, Contents] = {}
         self.kills = 0
-        self._looks = 0
         self._keep("nothing")
         for round_ in (1, 2):
             for command in COMMANDS:
@@ -350,7 +349,7 @@ class Stage:
 
     def held(self) -> Contents:
         """Sum up what the warehouse holds."""
-        return warehouse_contents(self._copied(self.warehouse))
+        return warehouse_contents(copied(self.warehouse, self.folder / "looked_at"))
 
     def differs_from(self, state: str, *, tests: bool = True) -> list[str]:
         """Name the tables of the warehouse that are not as in a state.
@@ -365,22 +364,24 @@ class Stage:
 
     def published_now(self) -> Contents:
         """Sum up what readers see."""
-        return published_contents(self._copied(self.served))
+        return published_contents(copied(self.served, self.folder / "looked_at"))
 
-    def _copied(self, path: Path) -> Path | None:
-        """Copy a database with its write-ahead log: to look at it must not mend it."""
-        if not path.exists():
-            return None
-        self._looks += 1
-        folder = self.folder / "looked_at"
-        empty(folder)
-        copy = folder / f"{self._looks}.duckdb"
-        for suffix in ("", ".wal"):
-            source = path.with_name(path.name + suffix)
-            if source.exists():
-                shutil.copy(source, copy.with_name(copy.name + suffix))
-                copy.with_name(copy.name + suffix).chmod(0o644)
-        return copy
+
+def copied(path: Path, folder: Path) -> Path | None:
+    """Copy a database with its write-ahead log into a folder: to look at it must not mend it.
+
+    The copy has another name each time, so that DuckDB does not take it for an earlier one.
+    """
+    if not path.exists():
+        return None
+    empty(folder)
+    copy = folder / f"{time.monotonic_ns()}.duckdb"
+    for suffix in ("", ".wal"):
+        source = path.with_name(path.name + suffix)
+        if source.exists():
+            shutil.copy(source, copy.with_name(copy.name + suffix))
+            copy.with_name(copy.name + suffix).chmod(0o644)
+    return copy
 
 
 def ended(process: Process) -> Ended:

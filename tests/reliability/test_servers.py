@@ -25,6 +25,7 @@ from stage import (
     Ended,
     Process,
     company_with_news,
+    copied,
     differing,
     empty,
     ended,
@@ -89,11 +90,9 @@ class Loads:
 
     def held(self) -> dict[str, tuple]:
         """Sum up what the warehouse holds."""
-        copy = self.folder / "looked_at"
-        empty(copy)
-        for path in self.warehouse.parent.glob(f"{self.warehouse.name}*"):
-            shutil.copy(path, copy)
-        return without(warehouse_contents(copy / self.warehouse.name), *APART)
+        return without(
+            warehouse_contents(copied(self.warehouse, self.folder / "looked_at")), *APART
+        )
 
     def finish(self) -> str:
         """Load once more: all must be as without the fault, and nothing lies about."""
@@ -153,9 +152,8 @@ def stopped(shop: DatabaseShop) -> Callable[[], None]:
 
 
 def without_a_grant(shop: DatabaseShop) -> Callable[[], None]:
-    reader = shop.username if shop.kind == "postgresql" else f"'{shop.username}'@'127.0.0.1'"
-    shop.execute(f"revoke select on coupons from {reader}")
-    return lambda: shop.execute(f"grant select on coupons to {reader}")
+    shop.execute(f"revoke select on coupons from {shop.account}")
+    return lambda: shop.execute(f"grant select on coupons to {shop.account}")
 
 
 @pytest.mark.skipif(not FULL, reason="in the full form: make reliability")

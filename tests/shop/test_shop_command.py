@@ -286,7 +286,6 @@ def test_server_that_cannot_start_says_why(storefront: Storefront):
     assert "postgresql.conf" in refused and str(storefront.folder / "postgresql.log") in refused
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="what root alone meets")
 @pytest.mark.parametrize("command", ["start postgresql", "stop"])
 def test_a_folder_that_cannot_be_is_one_line(storefront: Storefront, command: str):
     taken = storefront.folder.parent / "taken"
@@ -297,6 +296,7 @@ def test_a_folder_that_cannot_be_is_one_line(storefront: Storefront, command: st
     assert str(taken) in line
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="what root alone meets")
 def test_root_is_told_of_a_folder_that_the_server_cannot_reach(storefront: Storefront):
     closed = storefront.folder.parent / "closed"
     closed.mkdir(mode=0o700)
