@@ -199,6 +199,8 @@ class Database:
             if self._adbc and not self._adbc.exception():
                 self._adbc.result().close()
         with suppress(sa.exc.DBAPIError):
+            # Ended, not given back: PyMySQL would first read the rest of what was asked for.
+            self._snapshot.invalidate()
             self._snapshot.close()
         self._engine.dispose()
 
@@ -402,9 +404,10 @@ class Database:
 
     def _sums(self, table: Table) -> list[sa.ColumnElement]:
         columns = [self._reflected(table).columns[amount] for amount in table.amounts]
-        # By way of text: PostgreSQL itself takes only the first 15 digits of a double.
+        # By way of text: PostgreSQL itself takes only the first 15 digits of a double. As a double
+        # first, as which the warehouse holds a real, too.
         shown = [
-            sa.cast(column, sa.Text)
+            sa.cast(sa.cast(column, sa.Double), sa.Text)
             if self._kind == "postgresql" and data_type(column) == "double"
             else column
             for column in columns

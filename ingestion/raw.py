@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
 import duckdb
 import pyarrow as pa
@@ -124,7 +125,10 @@ def start_of_look_back(connection: duckdb.DuckDBPyConnection, table: Table) -> o
     gone.
     """
     greatest = greatest_cursor(connection, table)
-    return greatest - table.lookback if greatest and table.lookback else greatest
+    if not (greatest and table.lookback):
+        return greatest
+    first = datetime.min.replace(tzinfo=greatest.tzinfo)
+    return max(greatest, first + table.lookback) - table.lookback
 
 
 def is_live(table: Table) -> str:

@@ -50,7 +50,8 @@ def refuse_going_back(
     It may end before where its latest rows were deleted, in a declared way or by a reconciliation.
     """
     held = raw.row_count(connection, table)
-    rows_go = table.mode == "replace" or table.deletes or reconcile
+    # A reconciliation deletes nothing of a table without a cursor.
+    rows_go = table.mode == "replace" or table.deletes or (reconcile and table.cursor)
     least = max(1, held * table.smallest_share) if rows_go else 1
     if held and totals.row_count < least:
         raise LoadError(

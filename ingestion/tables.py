@@ -7,6 +7,7 @@ resource. Column types are dlt's (`bigint`, `text`, `double`, `decimal`, `bool`,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -38,7 +39,8 @@ class Table:
     """One source table and how it is loaded.
 
     Attributes:
-        source: System that the table belongs to; its rows land in the schema `raw_<source>`.
+        source: System that the table belongs to; its rows land in the schema `raw_<source>`. Small
+            letters, digits and underscores.
         name: Name of the table at the source and in the warehouse.
         columns: Column name to dlt type, as the source must have them; a tuple where several
             will do. A column that is missing or of another type refuses the load; one that is
@@ -63,8 +65,8 @@ class Table:
         quarantine_limit: Share of the rows read (of the table's, where single days are read) that
             may break a rule; more refuse the load. One row alone never does, whatever the share.
         smallest_share: A table of which rows go, since it is replaced, has `deletes`, or is
-            reconciled, to less than this share of the rows held is taken for a failed delivery
-            and refused.
+            reconciled by its cursor, to less than this share of the rows held is taken for a
+            failed delivery and refused.
         amounts: Columns whose sums are control totals.
         excluded_columns: Columns that are at the source, known, and left there on purpose.
     """
@@ -91,6 +93,12 @@ class Table:
 
     def _fault_of_names(self) -> str | None:
         """Say which name cannot be had."""
+        # dlt loads a system by way of raw_<source>_staging, and drops it.
+        if not re.fullmatch(r"[a-z][a-z0-9_]*(?<!_staging)", self.source):
+            return (
+                f"source {self.source}: expected small letters, digits and underscores, and no"
+                " _staging at the end; call it otherwise in ingestion/tables.py and .dlt/"
+            )
         to_do = "give the source a view with other names"
         for name in (self.name, *self.columns):
             if NAMES.normalize_identifier(name) != name:

@@ -436,6 +436,25 @@ def test_a_table_that_shrinks_below_the_declared_share_is_refused(
     assert loaded.rows("coupons") == loaded.source_rows("coupons")
 
 
+@pytest.mark.parametrize("deletes, is_refused", [(None, False), ("keys", True)])
+def test_a_reconciliation_goes_on_past_a_table_of_which_it_deletes_nothing(
+    loaded: Bench, deletes: str | None, is_refused: bool
+):
+    table = replace(BY_NAME["demographics"], deletes=deletes)
+    answers = len(loaded.company["demographics"])
+    del loaded.company["demographics"][answers // 3 :]
+    loaded.write_source()
+    tables = [table, BY_NAME["products"]]
+    if is_refused:
+        with pytest.raises(LoadError, match=f"about the {answers} rows"):
+            loaded.load(tables=tables, reconcile=True)
+    else:
+        demographics = loaded.load(tables=tables, reconcile=True)["demographics"]
+        # They are named, and stay.
+        assert demographics.in_warehouse == answers
+        assert [day.at_source for day in demographics.differing] == [answers // 3]
+
+
 def test_most_rows_deleted_softly_are_refused(bench: Bench):
     survey = BY_NAME["demographics"]
     table = replace(survey, columns={**survey.columns, "is_deleted": "bool"}, deletes="is_deleted")

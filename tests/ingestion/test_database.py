@@ -306,12 +306,14 @@ def one_column(data_type: str) -> Table:
         ("postgresql", "mood", "sad", "text", "sad"),
         ("postgresql", "usd", "12.34", "decimal", Decimal("12.34")),
         ("postgresql", "real", "16777217", "double", 16777216.0),
+        ("postgresql", "real", "1234567.1", "double", 1234567.125),
         ("postgresql", "double precision", "1234567890.1234567", "double", 1234567890.1234567),
         ("postgresql", "numeric(50, 2)", "9" * 36 + ".99", "decimal", Decimal("9" * 36 + ".99")),
         ("postgresql", "timestamp", "9999-12-31 23:59:59.999999", "timestamp",
          datetime(9999, 12, 31, 23, 59, 59, 999999)),
         ("postgresql", "date", "0001-01-01", "date", date(1, 1, 1)),
         ("mysql", "float", "16777217", "double", 16777216.0),
+        ("mysql", "float", "1234567.1", "double", 1234567.125),
         ("mysql", "double", "1234567890.1234567", "double", 1234567890.1234567),
         ("mysql", "set('b', 'a', 'c')", "c,a,b", "text", "b,a,c"),
         ("mysql", "enum('a', 'b')", "b", "text", "b"),
@@ -410,6 +412,22 @@ def test_a_cursor_with_a_time_zone_goes_on_where_it_was(loader: Loader):
     assert loader.bench.query(
         "select lateness_minutes, row_count from raw_retail_db._load_lateness order by all"
     ) == [(0, 1), (7 * 24 * 60 + 1, 1)]
+
+
+def test_a_look_back_begins_no_earlier_than_time_does(loader: Loader):
+    table = replace(
+        TYPED_TABLE,
+        columns={"id": "bigint", "held": "timestamp"},
+        cursor="held",
+        lookback=timedelta(days=7),
+    )
+    kind = "timestamp" if loader.shop.kind == "postgresql" else "datetime(6)"
+    with table_typed(loader.shop, f"id bigint primary key, held {kind}"):
+        loader.shop.execute("insert into typed values (1, '0001-01-05')")
+        loader.load([table])
+        loader.shop.execute("insert into typed values (2, '0001-01-02')")
+        outcome = loader.load([table])["typed"]
+    assert (outcome.written, outcome.differing) == (1, ())
 
 
 def test_an_unknown_option_of_the_url_is_one_line(bench: Bench, postgresql: PostgresShop):
@@ -846,7 +864,7 @@ from ingestion.errors import LoadError
 from ingestion.tables import Table
 
 table = Table(
-    source="retail_db", name="typed", columns={"id": "bigint", "held": "text"}, mode="replace"
+    source="retail_db", name="typed", columns={"id": "bigint", "held": sys.argv[1]}, mode="replace"
 )
 with open_sources({"retail_db"}, "UTC", None) as sources:
     batches = sources["retail_db"].batches(table)
@@ -859,31 +877,48 @@ with open_sources({"retail_db"}, "UTC", None) as sources:
 """
 
 
-def test_a_server_that_is_lost_within_a_table_is_one_line(loader: Loader):
-    rows = {
-        "postgresql": "select n, repeat('x', 200) from generate_series(1, 300000) as n",
-        "mysql": "select seq, repeat('x', 200) from seq_1_to_300000",
-    }[loader.shop.kind]
-    with table_typed(loader.shop, "id bigint primary key, held text"):
-        loader.shop.execute(f"insert into typed {rows}")
-        reads = subprocess.Popen(
-            [sys.executable, "-c", READ_ON],
-            cwd=ROOT,
-            env={**os.environ, **loader.shop.environment},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        with reads:
-            assert 0 < int(reads.stdout.readline()) < 300_000
-            end_connections(loader.shop)
-            told, errors = reads.communicate("\n", timeout=60)
+def told_after_the_first_rows(
+    shop: DatabaseShop, data_type: str, what: Callable[[], None] = lambda: None
+) -> str:
+    """What is told of a table `typed` of 300,000 rows when something happens while it is read."""
+    reads = subprocess.Popen(
+        [sys.executable, "-c", READ_ON, data_type],
+        cwd=ROOT,
+        env={**os.environ, **shop.environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with reads:
+        assert 0 < int(reads.stdout.readline()) < 300_000
+        what()
+        told, errors = reads.communicate("\n", timeout=60)
     # What Python says while it throws something away would be a line more.
     assert errors == ""
     (line,) = told.splitlines()
+    return line
+
+
+def test_a_server_that_is_lost_within_a_table_is_one_line(loader: Loader):
+    shop = loader.shop
+    rows = {
+        "postgresql": "select n, repeat('x', 200) from generate_series(1, 300000) as n",
+        "mysql": "select seq, repeat('x', 200) from seq_1_to_300000",
+    }[shop.kind]
+    with table_typed(shop, "id bigint primary key, held text"):
+        shop.execute(f"insert into typed {rows}")
+        line = told_after_the_first_rows(shop, "text", lambda: end_connections(shop))
     assert line.startswith("table retail_db.typed: expected to read")
     assert "see to it that the server runs and is reached" in line
+
+
+def test_a_value_that_is_refused_within_a_table_is_one_line(mysql: MariaDbShop):
+    rows = "select seq, case seq when 70001 then 7 else 1 end from seq_1_to_300000"
+    with table_typed(mysql, "id bigint primary key, held tinyint(1)"):
+        mysql.execute(f"insert into typed {rows}")
+        line = told_after_the_first_rows(mysql, "bool")
+    assert line.startswith("table retail_db.typed: column held: expected values of type bool")
 
 
 @pytest.mark.parametrize("how", ["connection", "server"])

@@ -207,6 +207,11 @@ def test_going_back_from_a_two_digit_week_is_refused(bench: Bench):
         ),
         ({"columns": {"id": "bigint", "Name": "text", "name": "text"}}, "Name: .* is taken"),
         ({"columns": {"row_count": "bigint"}, "amounts": ("row_count",)}, "row_count: .* is taken"),
+        ({"source": "Shop"}, "source Shop: expected small letters"),
+        ({"source": "of.shop"}, r"source of\.shop: expected small letters"),
+        ({"source": "2shop"}, "source 2shop: expected small letters"),
+        # dlt would load the system `shop` by way of its schema.
+        ({"source": "shop_staging"}, "source shop_staging: .* no _staging at the end"),
     ],
 )
 def test_a_declaration_that_cannot_work_is_refused(change: dict, reason: str):
