@@ -403,16 +403,17 @@ class Database:
         return key == set(table.primary_key)
 
     def _sums(self, table: Table) -> list[sa.ColumnElement]:
-        columns = [self._reflected(table).columns[amount] for amount in table.amounts]
+        return [self._sum(self._reflected(table).columns[amount]) for amount in table.amounts]
+
+    def _sum(self, column: sa.Column) -> sa.ColumnElement:
+        # Whole numbers add up faster as they are, and as exactly.
+        if data_type(column) == "bigint":
+            return sa.func.sum(column)
         # By way of text: PostgreSQL itself takes only the first 15 digits of a double. As a double
         # first, as which the warehouse holds a real, too.
-        shown = [
-            sa.cast(sa.cast(column, sa.Double), sa.Text)
-            if self._kind == "postgresql" and data_type(column) == "double"
-            else column
-            for column in columns
-        ]
-        return [sa.func.sum(sa.cast(column, sa.Numeric(38, 6))) for column in shown]
+        is_text = self._kind == "postgresql" and data_type(column) == "double"
+        shown = sa.cast(sa.cast(column, sa.Double), sa.Text) if is_text else column
+        return sa.func.sum(sa.cast(shown, sa.Numeric(38, 6)))
 
     def _is_live(self, table: Table) -> sa.ColumnElement:
         """Say which rows are not deleted softly."""

@@ -116,11 +116,10 @@ def days_to_read(
         days |= raw.days_of_keys(connection, table, found.duplicated_keys)
     if not days and not reconcile:
         return []
+    differing = {day.day for day in differing_days(connection, table, source)}
     if reconcile:
-        differing = _days_of_other_rows(connection, found, source)
+        differing |= _days_of_other_rows(connection, found, source)
         days |= differing | quarantine.days(connection, table)
-    else:
-        differing = {day.day for day in differing_days(connection, table, source)}
     first = _first_day_of_look_back(connection, table)
     if not days or first is None:
         return sorted(days | differing)
@@ -138,7 +137,11 @@ def days_to_read(
 def _days_of_other_rows(
     connection: duckdb.DuckDBPyConnection, found: quarantine.SetAside, source: Source
 ) -> set[object]:
-    """Give the days on which any value of any row differs; reads all of the table at the source."""
+    """Give the days on which any value of any row differs; reads all of the table at the source.
+
+    Rows that break a rule are left out: those that are not in quarantine yet are seen by their
+    number (`differing_days`).
+    """
     table = found.table
     types = dict(
         connection.execute(
@@ -154,7 +157,6 @@ def _days_of_other_rows(
         )
 
     at_source: dict[object, tuple[int, int]] = {}
-    # What breaks a rule is not held; its own days are read in any case.
     rules = quarantine.SetAside(table, found.duplicated_keys)
     for batch in source.batches(table):
         rows = rules.split(connection, batch)

@@ -221,7 +221,7 @@ TABLES = (
                 "transaction_timestamp"
             ),
         },
-        amounts=("sales_value", "retail_disc", "coupon_disc", "coupon_match_disc"),
+        amounts=("quantity", "sales_value", "retail_disc", "coupon_disc", "coupon_match_disc"),
     ),
     Table(
         source="retail_db",
@@ -382,6 +382,6 @@ TABLES = (
             "the quantity is not negative": "quantity >= 0",
             "the discount is within the price": "discount_cents between 0 and list_price_cents",
         },
-        amounts=("list_price_cents", "discount_cents"),
+        amounts=("quantity", "list_price_cents", "discount_cents"),
     ),
 )

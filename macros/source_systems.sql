@@ -65,6 +65,18 @@
                 ) -}}
             {%- endif -%}
         {%- endfor -%}
+        {%- for entity in given[system]['entities'] if entity not in entities() -%}
+            {{- return(
+                'source_systems: expected entities of macros/entities.sql, found ' ~ entity ~ ' of '
+                ~ system ~ '; correct it in macros/source_systems.sql'
+            ) -}}
+        {%- endfor -%}
+        {%- if not given[system].get('dated_tables') -%}
+            {{- return(
+                'source_systems: expected ' ~ system ~ ' to have dated_tables, found none; name its'
+                ~ ' tables with rows of single days in macros/source_systems.sql'
+            ) -}}
+        {%- endif -%}
         {%- if system not in id_ranges -%}
             {{- return(
                 'id_ranges: expected the first and last id of ' ~ system ~ ', found none; add them'

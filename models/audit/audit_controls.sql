@@ -16,6 +16,7 @@
             'source': 'retail_db', 'table': 'transactions', 'mart': 'fct_sales_lines',
             'staging': 'stg_retail_db__transactions', 'where': "source_system = 'retail_db'",
             'sums': {
+                'quantity': ('quantity', 'quantity'),
                 'sales_value': ('net_sales_usd', 'net_sales_usd'),
                 'retail_disc': ('loyalty_discount_usd', 'loyalty_discount_usd'),
                 'coupon_disc': ('coupon_discount_usd', 'coupon_discount_usd'),
@@ -98,12 +99,18 @@
             'source': 'online_shop', 'table': 'order_items', 'mart': 'fct_sales_lines',
             'staging': 'stg_online_shop__order_items', 'where': "source_system = 'online_shop'",
             'sums': {
+                'quantity': ('quantity', 'quantity'),
                 'list_price_cents': ('100 * list_price_usd', '100 * gross_sales_usd'),
-                'discount_cents': ('100 * discount_usd', '100 * loyalty_discount_usd'),
+                'discount_cents': (
+                    '100 * discount_usd',
+                    '100 * (loyalty_discount_usd + coupon_match_discount_usd + coupon_discount_usd)',
+                ),
             },
             'reasons': {
                 'lines of cancelled or refunded orders': {
                     'rows': 'select count(*) from ' ~ order_items ~ ' where order_id in ' ~ not_paid,
+                    'quantity': 'select sum(quantity) from ' ~ order_items
+                        ~ ' where order_id in ' ~ not_paid,
                     'list_price_cents': 'select sum(list_price_cents) from ' ~ order_items
                         ~ ' where order_id in ' ~ not_paid,
                     'discount_cents': 'select sum(discount_cents) from ' ~ order_items
@@ -111,6 +118,7 @@
                 },
                 'lines without an order': {
                     'rows': 'select count(*) from ' ~ of_no_order,
+                    'quantity': 'select sum(quantity) from ' ~ of_no_order,
                     'list_price_cents': 'select sum(list_price_cents) from ' ~ of_no_order,
                     'discount_cents': 'select sum(discount_cents) from ' ~ of_no_order,
                 },

@@ -7,6 +7,7 @@ with raw_lines as (
     select
         week,
         count(*) as line_count,
+        sum(quantity) as quantity,
         sum(cast(sales_value as decimal(18, 2))) as net_sales_usd,
         sum(cast(retail_disc as decimal(18, 2))) as loyalty_discount_usd,
         sum(cast(coupon_match_disc as decimal(18, 2))) as coupon_match_discount_usd,
@@ -21,6 +22,7 @@ fact_lines as (
     select
         business_week,
         count(*) as line_count,
+        sum(quantity) as quantity,
         sum(net_sales_usd) as net_sales_usd,
         sum(loyalty_discount_usd) as loyalty_discount_usd,
         sum(coupon_match_discount_usd) as coupon_match_discount_usd,
@@ -42,6 +44,7 @@ full outer join fact_lines
     on raw_lines.week = fact_lines.business_week
 where
     raw_lines.line_count is distinct from fact_lines.line_count
+    or raw_lines.quantity is distinct from fact_lines.quantity
     or raw_lines.net_sales_usd is distinct from fact_lines.net_sales_usd
     or raw_lines.loyalty_discount_usd is distinct from fact_lines.loyalty_discount_usd
     or raw_lines.coupon_match_discount_usd is distinct from fact_lines.coupon_match_discount_usd

@@ -1,6 +1,7 @@
 -- Staging gives required columns without nulls, and ids of the system's own range (variable
--- id_ranges). A row here is a column that does not, and says what to do; its type and that it is
--- there at all are checked before anything is built on it (macro union_of_systems).
+-- id_ranges); a system's dated_tables are tables that its source counted. A row here is a column or
+-- a table that does not, and says what to do; a column's type and that it is there at all are checked
+-- before anything is built on it (macro union_of_systems).
 {% set columns = [] %}
 {% for entity, contract in entities().items() %}
     {% for kind in ['required', 'optional'] %}
@@ -46,5 +47,24 @@
         source_system = '{{ system }}'
         and {{ condition }}
     having count(*) > 0
+    union all
+{% endfor %}
+-- Else how far the days are whole would be told by other tables, or by none.
+{% set dated = [] %}
+{% for system in built_systems() %}
+    {% for table in source_systems()[system].dated_tables %}
+        {% do dated.append((system, table)) %}
+    {% endfor %}
+{% endfor %}
+{% for system, table in dated %}
+    select
+        'macros/source_systems.sql: dated_tables of {{ system }}: expected tables that its source'
+        || ' counted, found {{ table }}; name it as ingestion/tables.py does' as finding,
+        1 as row_count
+    from {{ ref('int_shared__load_control_totals_unioned') }}
+    where
+        source_system = '{{ system }}'
+        and table_name = '{{ table }}'
+    having count(*) = 0
     {{ 'union all' if not loop.last }}
 {% endfor %}

@@ -101,7 +101,7 @@ def test_command_names_the_days_and_exits_with_1_until_they_are_reconciled(loade
     ("name", "column"),
     [
         ("transactions", "household_id"),
-        ("transactions", "quantity"),
+        ("transactions", "store_id"),
         ("coupon_redemptions", "household_id"),
         ("promotions", "product_id"),
         ("promotions", "mailer_location"),

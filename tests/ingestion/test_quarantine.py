@@ -246,7 +246,7 @@ def test_control_totals_say_how_much_is_in_quarantine(bench: Bench):
         " from raw_retail_db.load_control_totals"
         " where table_name = 'transactions' and starts_with(measure, 'quarantined') order by all"
     )
-    assert len(found) == 5
+    assert len(found) == 1 + len(BY_NAME["transactions"].amounts)
     assert ("quarantined_amount_sum", "sales_value", "-2.50") in found
     assert ("quarantined_amount_sum", "retail_disc", "1.25") in found
     assert ("quarantined_row_count", None, "1.00") in found
@@ -312,6 +312,18 @@ def test_a_row_outside_the_look_back_that_is_mended_comes_back_by_a_reconciliati
     assert mended["transactions"].quarantined == 0
     assert_nothing_lost(bench, mended)
     assert bench.rows("transactions") == bench.source_rows("transactions")
+
+
+def test_a_late_row_that_breaks_a_rule_goes_to_the_quarantine_by_a_reconciliation(loaded: Bench):
+    line = min(loaded.company["transactions"], key=lambda line: line["transaction_timestamp"])
+    loaded.company["transactions"].append(line | {"basket_id": 777_777, "quantity": -1})
+    loaded.write_source()
+    assert len(loaded.load(tables=TABLES)["transactions"].differing) == 1
+    for _ in range(2):
+        reconciled = loaded.load(tables=TABLES, reconcile=True)
+        assert reconciled["transactions"].differing == ()
+        assert reconciled["transactions"].quarantined == 1
+        assert_nothing_lost(loaded, reconciled)
 
 
 def double(bench: Bench, place: int) -> tuple[dict[str, object], dict[str, object]]:

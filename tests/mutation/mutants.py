@@ -1844,6 +1844,14 @@ SYSTEMS = (
         select="int_sales__stores_identified+ int_sales__products_identified+",
     ),
     Mutant(
+        name="days_are_whole_by_a_table_that_is_not_there",
+        file="macros/source_systems.sql",
+        original="'dated_tables': ['orders', 'order_items']",
+        broken="'dated_tables': ['orders', 'order_lines']",
+        stands_for="a table is named otherwise than in ingestion/tables.py",
+        select="int_shared__load_control_totals_unioned",
+    ),
+    Mutant(
         name="union_of_the_first_system_only",
         file="macros/entities.sql",
         original="{%- for system in built_systems() -%}\n        {%- set model =",
@@ -1992,6 +2000,13 @@ SYSTEMS = (
         original="{{ audit_local_date('placed_at') }}",
         broken="cast(placed_at as date)",
         stands_for="the audit is wrong itself",
+    ),
+    Mutant(
+        name="controls_of_one_discount_alone",
+        file="models/audit/audit_controls.sql",
+        original="'100 * (loyalty_discount_usd + coupon_match_discount_usd + coupon_discount_usd)'",
+        broken="'100 * loyalty_discount_usd'",
+        stands_for="what is booked as another discount, too, is taken off twice",
     ),
     Mutant(
         name="controls_with_rows_of_other_systems",

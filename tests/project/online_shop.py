@@ -108,7 +108,7 @@ def load_online_shop(warehouse: Path, shop: Shop, load_id: str | None = None) ->
                 connection.execute(f"insert into {relation} values ({marks})", [*row, load_id, "x"])
             counts = [("row_count", None, "count(*)")]
             if table == "order_items":
-                counts += [("amount_sum", name, f"sum({name})") for name in names[4:]]
+                counts += [("amount_sum", name, f"sum({name})") for name in names[3:]]
             for measure, column, expression in counts:
                 (value,) = connection.execute(f"select {expression} from {relation}").fetchone()
                 connection.execute(

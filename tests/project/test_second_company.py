@@ -141,6 +141,7 @@ def test_every_table_of_the_shop_is_held_against_its_count(both: DbtProject):
         ("items", None, 4, 4, None, "agrees"),
         ("order_items", "discount_cents", 775, 275, NO_SALES, "agrees"),
         ("order_items", "list_price_cents", 10883, 5383, NO_SALES, "agrees"),
+        ("order_items", "quantity", 14, 8, NO_SALES, "agrees"),
         (
             "order_items",
             None,
@@ -470,6 +471,16 @@ FAULTS = {
     "['shop'], {'shop': {'entities': {'sales_lines': 'stg_shop__lines'}}}, {'shop': [0, 9]}, -1": (
         "source_systems: expected shop to have load_control_totals, found none; add its staging"
         " model to macros/source_systems.sql"
+    ),
+    "['shop'], {'shop': {'entities': {'sales_lines': 'a', 'load_control_totals': 'b',"
+    " 'product': 'c'}}}, {'shop': [0, 9]}, -1": (
+        "source_systems: expected entities of macros/entities.sql, found product of shop; correct"
+        " it in macros/source_systems.sql"
+    ),
+    "['shop'], {'shop': {'entities': {'sales_lines': 'a', 'load_control_totals': 'b'},"
+    " 'dated_tables': []}}, {'shop': [0, 9]}, -1": (
+        "source_systems: expected shop to have dated_tables, found none; name its tables with rows"
+        " of single days in macros/source_systems.sql"
     ),
     "['retail_db', 'online_shop'], source_systems(),"
     " {'retail_db': [0, 99], 'online_shop': [99, 199]}, -1": (
