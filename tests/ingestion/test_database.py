@@ -390,13 +390,13 @@ def test_a_value_that_has_no_place_is_refused_and_not_changed(
     assert re.search("mend (the value|them) at the source", line)
 
 
+def one_cursor(data_type: str, lookback: timedelta) -> Table:
+    columns = {"id": "bigint", "held": data_type}
+    return replace(TYPED_TABLE, columns=columns, cursor="held", lookback=lookback)
+
+
 def test_a_cursor_with_a_time_zone_goes_on_where_it_was(loader: Loader):
-    table = replace(
-        TYPED_TABLE,
-        columns={"id": "bigint", "held": "timestamp with time zone"},
-        cursor="held",
-        lookback=timedelta(days=1),
-    )
+    table = one_cursor("timestamp with time zone", timedelta(days=1))
     kind = "timestamptz" if loader.shop.kind == "postgresql" else "timestamp(6) null"
     with table_typed(loader.shop, f"id bigint primary key, held {kind}"):
         loader.shop.execute("insert into typed values (1, '2017-03-01 12:00'), (2, '2017-03-09')")
@@ -415,12 +415,7 @@ def test_a_cursor_with_a_time_zone_goes_on_where_it_was(loader: Loader):
 
 
 def test_a_look_back_begins_no_earlier_than_time_does(loader: Loader):
-    table = replace(
-        TYPED_TABLE,
-        columns={"id": "bigint", "held": "timestamp"},
-        cursor="held",
-        lookback=timedelta(days=7),
-    )
+    table = one_cursor("timestamp", timedelta(days=7))
     kind = "timestamp" if loader.shop.kind == "postgresql" else "datetime(6)"
     with table_typed(loader.shop, f"id bigint primary key, held {kind}"):
         loader.shop.execute("insert into typed values (1, '0001-01-05')")
