@@ -17,6 +17,15 @@ EPOCH = date(1970, 1, 1).toordinal()
 FIRST_DAY, LAST_DAY = date.min.toordinal() - EPOCH, date.max.toordinal() - EPOCH
 MICROSECONDS = 24 * 60 * 60 * 10**6
 
+# What dlt's other types come as, whatever length or width they have.
+ARROW_TYPES = {
+    "bigint": pa.int64(),
+    "text": pa.string(),
+    "double": pa.float64(),
+    "bool": pa.bool_(),
+    "date": pa.date32(),
+}
+
 # DuckDB's decimals have no more; Arrow has wider ones, too.
 MOST_DIGITS, MOST_DIGITS_256 = 38, 76
 
@@ -52,15 +61,12 @@ def arrow_type(column: sa.Column, declared: Set[str]) -> pa.DataType:
     if is_flag and "bool" in declared and "bigint" not in declared:
         return pa.bool_()
     schema = sqla_col_to_column_schema(column, "full_with_precision", adapted)
-    return {
-        "bigint": pa.int64(),
-        "text": pa.string(),
-        "double": pa.float64(),
-        "bool": pa.bool_(),
-        "date": pa.date32(),
-        "decimal": pa.decimal128(schema.get("precision", MOST_DIGITS), schema.get("scale", 9)),
-        "timestamp": pa.timestamp("us", "UTC" if schema.get("timezone") else None),
-    }[schema["data_type"]]
+    # A precision is digits of a decimal alone: of a text it is the length.
+    if schema["data_type"] == "decimal":
+        return pa.decimal128(schema.get("precision", MOST_DIGITS), schema.get("scale", 9))
+    if schema["data_type"] == "timestamp":
+        return pa.timestamp("us", "UTC" if schema.get("timezone") else None)
+    return ARROW_TYPES[schema["data_type"]]
 
 
 def exactly(column: pa.ChunkedArray, data_type: pa.DataType) -> pa.ChunkedArray:

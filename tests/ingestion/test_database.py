@@ -346,6 +346,75 @@ def test_types_of_a_servers_own_come_as_they_are_held(
     assert (again.written, again.differing) == (0, ())
 
 
+# Columns of texts as real schemas have them, each with a value, by table: MariaDB's rows have room
+# for 65,535 bytes.
+MANY_LABELS = ", ".join(f"'label number {number:05d}'" for number in range(300))
+FLAGS = [f"flag {number:02d} of many" for number in range(64)]
+LONG = "ü" * 65_535
+TEXTS = {
+    "postgresql": [
+        [
+            *((f"{kind}({length})", "x" * length)
+              for kind in ("char", "varchar") for length in (1, 2, 37, 38, 39, 255, 65_535)),
+            ("varchar", LONG),
+            ("text", LONG),
+            ("many_labels", "label number 00299"),
+            ("one_long_label", "x" * 63),
+            ("address", "x" * 77),
+        ],
+    ],
+    "mysql": [
+        [
+            *((f"char({length})", "x" * length) for length in (1, 2, 37, 38, 39, 255)),
+            *((f"varchar({length})", "x" * length) for length in (1, 38, 39, 255, 2_000)),
+            ("tinytext", "x" * 255),
+            ("text character set latin1", "x" * 65_535),
+            ("text(65535)", LONG),
+            ("mediumtext", LONG),
+            ("longtext", LONG),
+            (f"enum({MANY_LABELS})", "label number 00299"),
+            (f"enum('{'x' * 255}', 'y')", "x" * 255),
+            (f"set({', '.join(map(repr, FLAGS))})", ",".join(FLAGS)),
+        ],
+        [("varchar(16381)", LONG[:16_381])],
+        [("varchar(65524) character set latin1", "x" * 65_524)],
+    ],
+}  # fmt: skip
+NEW_TYPES = (
+    "drop type if exists many_labels, one_long_label",
+    "drop domain if exists address",
+    f"create type many_labels as enum ({MANY_LABELS})",
+    f"create type one_long_label as enum ('{'x' * 63}')",
+    "create domain address as varchar(77)",
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "texts"), [(kind, texts) for kind, tables in TEXTS.items() for texts in tables]
+)
+def test_texts_of_every_length_come_as_they_are_and_stop_no_load(
+    bench: Bench, request: pytest.FixtureRequest, kind: str, texts: list[tuple[str, str]]
+):
+    shop = request.getfixturevalue(kind)
+    if kind == "postgresql":
+        for statement in NEW_TYPES:
+            shop.execute(statement)
+    names = [f"held_{number}" for number in range(len(texts))]
+    columns = [f"{name} {column}" for name, (column, _) in zip(names, texts, strict=True)]
+    alone = replace(TYPED_TABLE, columns={"id": "bigint"})
+    table = replace(alone, columns={"id": "bigint"} | dict.fromkeys(names, "text"))
+    loader, values = Loader(bench, shop), tuple(value for _, value in texts)
+    with table_typed(shop, f"id bigint primary key, {', '.join(columns)}"):
+        insert(shop, 1, *values)
+        insert(shop, 2, *[None] * len(values))
+        assert loader.load([alone])["typed"].undeclared == tuple(names)
+        loader.load([table], full_refresh=True)
+        found = bench.query(f"select {', '.join(names)} from raw_retail_db.typed order by id")
+        again = loader.load([table])["typed"]
+    assert found == [values, (None,) * len(values)]
+    assert (again.written, again.differing) == (0, ())
+
+
 @pytest.mark.parametrize(
     ("kind", "column", "value", "data_type"),
     [
