@@ -1,10 +1,14 @@
 # Every target calls the tools' own commands and prints them. `make run` and `make test` do all the
 # set-up; afterwards, `. .venv/bin/activate` and type dbt's commands as anywhere.
 
-PYTHON ?= python3
+# The first one of these that is supported; `make PYTHON=...` names another.
+PYTHONS := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
 VENV := .venv
 BIN := $(VENV)/bin
-METRICS := .venv-metrics
+
+# Not sh: the make of macOS (3.81) would look for simple commands on the PATH that it was started
+# with, not on the one below.
+SHELL := /bin/bash
 
 # dbt and the tests find the environment's own commands, activated or not.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -20,12 +24,18 @@ help: ## List the targets
 setup: $(VENV)/.locked ## Set up the environment .venv from the lock file
 
 $(VENV)/.locked: locks/bootstrap.txt locks/core.txt
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || { \
-		echo "error: $(PYTHON): expected Python 3.11, 3.12 or 3.13, found" \
-			"$$($(PYTHON) --version 2>&1); name another with 'make PYTHON=python3.11 ...'" >&2; exit 1; }
-	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { \
-		echo "error: $(PYTHON) cannot make virtual environments; install its venv module" \
-			"(Debian: python3-venv)" >&2; exit 1; }
+	@test -x $(BIN)/pip || { \
+		for python in $(PYTHONS); do \
+			found="$$found$${found:+, }$$python is $$($$python --version 2>/dev/null || echo not there)"; \
+			$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null && break; \
+			python=; \
+		done; \
+		test "$$python" || { \
+			echo "error: expected Python 3.11, 3.12, 3.13 or 3.14, found: $$found;" \
+				"name another with 'make PYTHON=python3.11 ...'" >&2; exit 1; }; \
+		$$python -m venv $(VENV) || { \
+			echo "error: $$python cannot make virtual environments; install its venv module" \
+				"(Debian: python3-venv)" >&2; exit 1; }; }
 	$(BIN)/pip install --quiet --require-hashes --requirement locks/bootstrap.txt
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python --compile-bytecode --require-hashes locks/core.txt locks/bootstrap.txt
 	@touch $@
@@ -79,15 +89,10 @@ test: lint ## Check everything: lint, pytest, dbt's unit and data tests, mutants
 
 # `mf` itself asks PyPI for a newer version, and goes on without an answer; the comparison does not.
 .PHONY: metrics
-metrics: $(METRICS)/.locked ## Hold dbt's semantic layer (MetricFlow) against the published KPIs
-	$(METRICS)/bin/dbt --quiet parse --target serving
-	$(METRICS)/bin/python scripts/compare_metrics.py
-	DBT_TARGET=serving $(METRICS)/bin/mf query --metrics net_sales --group-by metric_time__month --order metric_time__month --decimals 2 --quiet
-
-$(METRICS)/.locked: $(VENV)/.locked locks/metrics.txt
-	test -x $(METRICS)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(METRICS)
-	$(BIN)/uv pip sync --quiet --python $(METRICS)/bin/python --compile-bytecode --require-hashes locks/metrics.txt
-	@touch $@
+metrics: setup ## Hold dbt's semantic layer (MetricFlow) against the published KPIs
+	dbt --quiet parse --target serving
+	python scripts/compare_metrics.py
+	DBT_TARGET=serving mf query --metrics net_sales --group-by metric_time__month --order metric_time__month --decimals 2 --quiet
 
 .PHONY: shop-postgres
 shop-postgres: setup ## Start PostgreSQL with the sample company's retail_db, to read from: PORT=...
@@ -112,8 +117,7 @@ reliability: setup ## Kill, fill, halt and damage: nothing may be lost (at most 
 .PHONY: lock
 lock: setup ## Resolve the dependencies of pyproject.toml anew into locks/
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml --output-file locks/core.txt
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group metrics --constraint locks/core.txt --output-file locks/metrics.txt
 
 .PHONY: clean
-clean: ## Remove what was made: warehouse, published versions, report, dbt's files, environments
-	rm -rf warehouse serving reports target logs $(VENV) $(METRICS)
+clean: ## Remove what was made: warehouse, published versions, report, dbt's files, environment
+	rm -rf warehouse serving reports target logs $(VENV)

@@ -1,14 +1,10 @@
-"""The semantic layer gives the figures that are published; what it gives otherwise is named.
-
-Needs the environment of `make metrics`; without it, every test here is skipped.
-"""
+"""The semantic layer gives the figures that are published; what it gives otherwise is named."""
 
 from __future__ import annotations
 
 import csv
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -20,11 +16,10 @@ from pathlib import Path
 import duckdb
 import pytest
 from company import small_company
-from dbt_project import ROOT, DbtProject
+from dbt_project import BIN, ROOT, DbtProject
 
 from scripts.compare_metrics import NO_METRIC, disagreements
 
-BIN = ROOT / ".venv-metrics" / "bin"
 TABLES = """
 select schema_name, table_name from duckdb_tables()
 where database_name = 'warehouse' and schema_name in ('marts', 'seeds')
@@ -46,10 +41,6 @@ ACTIVE_HOUSEHOLDS = {
     "sales_per_active_household",
     "visits_per_active_household",
 }
-
-needs_metricflow = pytest.mark.skipif(
-    not (BIN / "mf").exists(), reason="MetricFlow is not installed; 'make metrics' installs it"
-)
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -95,7 +86,6 @@ def compare(project: DbtProject) -> Run:
     return run
 
 
-@needs_metricflow
 def test_metrics_are_the_published_figures(project: DbtProject, compare: Run) -> None:
     done = compare()
     assert (done.returncode, done.stderr) == (0, "")
@@ -107,7 +97,6 @@ def test_metrics_are_the_published_figures(project: DbtProject, compare: Run) ->
         assert int(series) > 0 and int(figures.replace(",", "")) > 0 and differences == "0"
 
 
-@needs_metricflow
 def test_wrong_metrics_are_named(project: DbtProject, compare: Run, tmp_path: Path) -> None:
     wrong_measures = {
         # The shelf price is taken for what the retailer receives.
@@ -134,7 +123,6 @@ def test_wrong_metrics_are_named(project: DbtProject, compare: Run, tmp_path: Pa
     assert "published" in done.stderr
 
 
-@needs_metricflow
 def test_what_the_semantic_layer_can_no_longer_say_is_named(
     project: DbtProject, compare: Run, tmp_path: Path
 ) -> None:
@@ -158,7 +146,6 @@ def test_what_the_semantic_layer_can_no_longer_say_is_named(
     ]
 
 
-@needs_metricflow
 def test_a_cent_that_is_published_wrong_is_named(
     project: DbtProject, compare: Run, tmp_path: Path
 ) -> None:
@@ -174,7 +161,6 @@ def test_a_cent_that_is_published_wrong_is_named(
     assert line.startswith("error: net_sales all/month 2017-05-01 all: published ")
 
 
-@needs_metricflow
 @pytest.mark.usefixtures("compare")
 def test_mf_answers_from_the_published_file(project: DbtProject, tmp_path: Path) -> None:
     # `mf` reads the manifest in the folder target of the project, whatever dbt is told.
@@ -221,16 +207,6 @@ def test_without_a_published_file_the_comparison_says_what_to_do(tmp_path: Path)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.endswith("tally.duckdb is not there; run 'make publish' first")
-
-
-def test_metricflow_comes_with_the_dbt_of_the_core() -> None:
-    core, metrics = (
-        dict(re.findall(r"^([a-z0-9._-]+)==(\S+)", (ROOT / "locks" / name).read_text(), re.M))
-        for name in ("core.txt", "metrics.txt")
-    )
-    assert {"dbt-core", "dbt-duckdb", "duckdb"} <= metrics.keys()
-    for package in core.keys() & metrics.keys():
-        assert metrics[package] == core[package], package
 
 
 MAY, JUNE, JULY = date(2017, 5, 1), date(2017, 6, 1), date(2017, 7, 1)

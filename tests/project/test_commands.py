@@ -347,22 +347,86 @@ def test_run_is_a_load_a_build_a_publish_the_report_the_docs_and_the_summary():
     ]
 
 
-@pytest.mark.parametrize("version", [None, "3.10.9", "3.14.0"])
-def test_other_python_is_refused_in_one_line(tmp_path: Path, version: str | None):
-    shutil.copy(ROOT / "Makefile", tmp_path)
-    shutil.copytree(ROOT / "locks", tmp_path / "locks")
-    python = tmp_path / "python"
-    if version:
-        python.write_text(f'#!/bin/sh\n[ "$1" = --version ] || exit 1\necho Python {version}\n')
+class Pythons:
+    """A folder with the Makefile, and Pythons on the PATH that say which they are."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder / "clone"
+        self.path = folder / "bin"
+        self.path.mkdir()
+        self.folder.mkdir()
+        shutil.copy(ROOT / "Makefile", self.folder)
+        shutil.copytree(ROOT / "locks", self.folder / "locks")
+        # What the shell and make themselves need, and no Python of this machine.
+        for name in ("bash", "echo", "make", "test"):
+            (self.path / name).symlink_to(shutil.which(name))
+
+    def add(self, name: str, version: str) -> Path:
+        """Add a Python that knows its version, and makes no environment."""
+        supported = (3, 11) <= tuple(map(int, version.split(".")))[:2] <= (3, 14)
+        python = self.path / name
+        python.write_text(
+            f'#!/bin/sh\ncase "$1" in --version) echo Python {version};;'
+            f" -c) exit {int(not supported)};; *) exit 1;; esac\n"
+        )
         python.chmod(0o755)
+        return python
 
-    completed = make(f"PYTHON={python}", "run", folder=tmp_path)
+    def setup(self, *arguments: str) -> str:
+        """Give the line that set-up ends with."""
+        completed = subprocess.run(
+            ["make", *arguments, "setup"],
+            cwd=self.folder,
+            env={"PATH": str(self.path)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert completed.returncode != 0
+        assert completed.stdout == ""
+        error, by_make = completed.stderr.splitlines()
+        assert by_make.startswith("make: *** ")
+        assert not (self.folder / ".venv").exists()
+        return error
 
-    assert completed.returncode != 0
-    assert completed.stdout == ""
-    error, by_make = completed.stderr.splitlines()
-    assert error.startswith(f"error: {python}: expected Python 3.11, 3.12 or 3.13, found ")
-    assert version is None or f"found Python {version}; " in error
-    assert "make PYTHON=" in error
-    assert by_make.startswith("make: *** ")
-    assert not (tmp_path / ".venv").exists()
+
+EXPECTED = "error: expected Python 3.11, 3.12, 3.13 or 3.14, found: "
+
+
+def test_other_python_is_refused_in_one_line(tmp_path: Path):
+    pythons = Pythons(tmp_path)
+    none = pythons.setup()
+    assert none.startswith(f"{EXPECTED}python3 is not there, python3.14 is not there, ")
+    assert none.endswith("; name another with 'make PYTHON=python3.11 ...'")
+    pythons.add("python3", "3.10.9")
+    pythons.add("python3.13", "3.15.0")
+    line = pythons.setup()
+    assert line.startswith(f"{EXPECTED}python3 is Python 3.10.9, python3.14 is ")
+    assert "python3.13 is Python 3.15.0" in line
+
+
+def test_named_python_alone_is_tried(tmp_path: Path):
+    pythons = Pythons(tmp_path)
+    pythons.add("python3", "3.12.1")
+    old = pythons.add("old", "3.9.1")
+    assert pythons.setup(f"PYTHON={old}").startswith(f"{EXPECTED}{old} is Python 3.9.1;")
+
+
+@pytest.mark.parametrize(
+    ("versions", "taken"),
+    [
+        ({"python3": "3.12.1", "python3.14": "3.14.0"}, "python3"),
+        ({"python3": "3.15.0", "python3.11": "3.11.2", "python3.14": "3.14.0"}, "python3.14"),
+        ({"python3": "3.9.1", "python3.12": "3.12.4", "python3.11": "3.11.2"}, "python3.12"),
+        ({"python3.11": "3.11.2"}, "python3.11"),
+    ],
+)
+def test_first_supported_python_on_the_path_is_taken(
+    tmp_path: Path, versions: dict[str, str], taken: str
+):
+    pythons = Pythons(tmp_path)
+    for name, version in versions.items():
+        pythons.add(name, version)
+    error = pythons.setup()
+    assert error.startswith(f"error: {taken} cannot make virtual environments; ")
