@@ -1,6 +1,6 @@
 """Holds every metric of the semantic layer against kpi_values of the published file.
 
-Run by `make metrics`, with the environment that has MetricFlow: each KPI that is a metric, too, is
+Run by `make metrics`: each KPI that is a metric, too, is
 asked for at every slice and grain that is published, and must be the same, to the cent. Reads the
 published file and the semantic manifest that `dbt parse` wrote. One process asks all: most of an
 `mf query` is start-up.
@@ -112,7 +112,7 @@ class SemanticLayer:
         Args:
             manifest: The text of `semantic_manifest.json`.
         """
-        # MetricFlow is in an environment of its own; the tests of the core import this module.
+        # It takes seconds to import, which one who has published nothing yet need not wait for.
         from dbt.adapters.factory import get_adapter_by_type
         from dbt_metricflow.cli.dbt_connectors.adapter_backed_client import AdapterBackedSqlClient
         from dbt_metricflow.cli.dbt_connectors.dbt_config_accessor import dbtProjectMetadata

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
+from zlib import crc32
 
+# First of all: what is imported after it reads variables.
+import environment  # noqa: F401
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
@@ -11,12 +14,21 @@ from xdist.scheduler import LoadFileScheduling
 pytest_plugins = ["builds", "mutation.summary", "reliability.summary"]
 
 
+PARTS_OF_MUTANTS = 16
+
+
 class _ByFile(LoadFileScheduling):
-    """Gives a process a file at a time, and one of them all that is tried on one stage."""
+    """Gives a process a file at a time: one of them all that is tried on one stage, each some of
+    the mutants.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         file = PurePosixPath(super()._split_scope(nodeid))
-        return str(file.parent if file.parent.name == "reliability" else file)
+        if file.parent.name == "reliability":
+            return str(file.parent)
+        if file.name == "test_mutants.py":
+            return f"{file} {crc32(nodeid.encode()) % PARTS_OF_MUTANTS}"
+        return str(file)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
+import forked
 from company import write_company
-from forked import run_dbt
-
-ROOT = Path(__file__).resolve().parent.parent
-BIN = Path(sys.executable).parent
+from environment import ENVIRONMENT, ROOT
 
 DBT_FILES = ("dbt_project.yml", "profiles.yml", "macros", "models", "seeds", "snapshots")
 
-# A person's, without what a make that runs the tests hands to its commands.
-ENVIRONMENT = {
-    name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))
-}
+# Variables that count where a command starts, not later: Python takes them up then.
+OF_THE_START = ("TZ", "LC_", "LANG", "PYTHON")
 
 # Unit tests build nothing; test_commands.py and the mutants run them.
 BUILD = ("build", "--exclude-resource-type", "unit_test")
@@ -52,7 +46,6 @@ class DbtProject:
         self.files = folder / "files"
         self.environment = {
             **ENVIRONMENT,
-            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
             "TALLY_WAREHOUSE": str(self.warehouse),
             "DBT_TARGET_PATH": str(self.target),
             "DBT_LOG_PATH": str(folder / "logs"),
@@ -83,34 +76,39 @@ class DbtProject:
 
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command in the root; what it printed and its exit code."""
-        return subprocess.run(
-            command,
-            cwd=self.root,
-            env={**self.environment, **environment},
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
+        return run(command, self.root, {**self.environment, **environment})
 
     def load(self, *arguments: str, **environment: str) -> None:
         """Load with `python -m ingestion`; fail the test where it fails."""
         succeeded(self.run("python", "-m", "ingestion", *arguments, **environment))
 
     def dbt(self, *arguments: str, **environment: str) -> str:
-        """Run dbt; fail the test where it fails. Gives what it printed.
-
-        With variables of its own it starts anew: Python takes up a time zone or a locale then.
-        """
-        command = ("--no-use-colors", *arguments)
-        if environment:
-            return succeeded(self.run("dbt", *command, **environment))
-        return succeeded(run_dbt(command, self.root, self.environment, SECONDS))
+        """Run dbt; fail the test where it fails. Gives what it printed."""
+        return succeeded(self.run("dbt", "--no-use-colors", *arguments, **environment))
 
     def fetch(self, query: str) -> list[tuple]:
         """Read from the warehouse."""
         with duckdb.connect(self.warehouse, read_only=True) as connection:
             return connection.execute(query).fetchall()
+
+
+def run(
+    command: Sequence[str], cwd: Path, environment: Mapping[str, str], timeout: float = SECONDS
+) -> subprocess.CompletedProcess[str]:
+    """Run a command; what it printed and its exit code."""
+    changed = dict(environment.items() - ENVIRONMENT.items())
+    if forked.can_run(command, cwd) and not any(name.startswith(OF_THE_START) for name in changed):
+        return forked.run(command, cwd, environment, timeout)
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
 
 
 def succeeded(completed: subprocess.CompletedProcess[str]) -> str:

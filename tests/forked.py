@@ -1,62 +1,384 @@
-"""Runs dbt in processes that have imported it already: what a test waits for is its work."""
+"""Runs the project's commands in processes that have imported what they need: tests wait for work.
+
+A process that the first test starts imports what a command imports, and forks for each one. It
+parses the dbt project, too, and dbt goes on from there as partial parsing does: what has changed
+since, in a copy of the project, is parsed. Where the start is what a test is about (a time zone, a
+locale, a signal), it starts the command itself.
+"""
 
 from __future__ import annotations
 
+import atexit
 import gc
-import multiprocessing
+import importlib
 import os
+import pickle
+import runpy
+import signal
+import socket
+import struct
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import IO, Any
 
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["dbt.cli.main", "dbt.adapters.duckdb"])
+from environment import ENVIRONMENT, ROOT
+
+# What is imported before the first command of a kind is run.
+IMPORTS = {
+    "dbt": ("dbt.cli.main", "dbt.adapters.duckdb", "dbt.task.build"),
+    "ingestion": ("ingestion.__main__", "ingestion.database"),
+    "publishing": ("publishing.__main__", "publishing.report"),
+    "shop": ("shop.__main__",),
+    "scripts/compare_metrics.py": (
+        "dbt.adapters.duckdb",
+        "dbt_metricflow.cli.dbt_connectors.adapter_backed_client",
+        "dbt_metricflow.cli.dbt_connectors.dbt_config_accessor",
+        "metricflow.engine.metricflow_engine",
+    ),
+    "scripts/summarize_run.py": ("duckdb",),
+}
+LENGTH = struct.Struct("!Q")
 
 
-def run_dbt(
-    arguments: Sequence[str], cwd: Path, environment: Mapping[str, str], timeout: float
+def can_run(command: Sequence[str], cwd: Path) -> bool:
+    """Whether a command can be forked: dbt's, or one of the project's own in the project."""
+    kind, _ = _split(command)
+    return kind == "dbt" or (kind in IMPORTS and cwd == ROOT)
+
+
+def _split(command: Sequence[str]) -> tuple[str | None, list[str]]:
+    """Give what a command runs (dbt, a module or a script) and its arguments."""
+    match list(command):
+        case ["dbt", *arguments]:
+            return "dbt", arguments
+        case ["python", "-m", kind, *arguments] | ["python", kind, *arguments]:
+            return kind, arguments
+    return None, []
+
+
+def run(
+    command: Sequence[str], cwd: Path, environment: Mapping[str, str], timeout: float
 ) -> subprocess.CompletedProcess[str]:
-    """Run `dbt` as its command does; what it printed and its exit code.
+    """Run `dbt ...` or `python -m ...` as a shell does; what it printed and its exit code.
 
     Raises:
         subprocess.TimeoutExpired: it took longer.
     """
-    with TemporaryDirectory() as folder:
-        printed = [Path(folder) / name for name in ("stdout", "stderr")]
-        process = _CONTEXT.Process(
-            target=_dbt, args=(list(arguments), cwd, dict(environment), *printed)
+    kind, arguments = _split(command)
+    with TemporaryFile("w+") as stdout, TemporaryFile("w+") as stderr:
+        code = _ask(
+            kind,
+            arguments,
+            (_run_command, (kind, arguments, str(cwd), dict(environment))),
+            stdout,
+            stderr,
+            timeout,
         )
-        process.start()
-        process.join(timeout)
-        if process.exitcode is None:
-            process.kill()
-            process.join()
-            raise subprocess.TimeoutExpired(["dbt", *arguments], timeout)
-        return subprocess.CompletedProcess(
-            ["dbt", *arguments], process.exitcode, *(path.read_text() for path in printed)
-        )
+        texts = []
+        for file in (stdout, stderr):
+            file.seek(0)
+            texts.append(file.read())
+        return subprocess.CompletedProcess([*command], code, *texts)
 
 
-def _dbt(
-    arguments: list[str], cwd: Path, environment: dict[str, str], stdout: Path, stderr: Path
-) -> None:
-    # What was imported stays: it is not looked through for garbage again and again.
-    gc.freeze()
-    gc.set_threshold(50_000)
-    for path, stream in ((stdout, sys.stdout), (stderr, sys.stderr)):
-        with path.open("w") as file:
-            os.dup2(file.fileno(), stream.fileno())
+def call(
+    function: Callable[..., Any],
+    *arguments: object,
+    options: Sequence[str] = (),
+    timeout: float = 600,
+) -> Any:
+    """Call a function in a process that has imported dbt and parsed the project.
+
+    Args:
+        function: What is called; it and what it gives can be pickled.
+        arguments: Its arguments.
+        options: dbt's, with which it was parsed.
+        timeout: Seconds that it may take.
+
+    Raises:
+        subprocess.TimeoutExpired: it took longer.
+        RuntimeError: it raised; the traceback is in the message.
+    """
+    with TemporaryFile("w+") as printed:
+        try:
+            return _ask("dbt", list(options), (function, arguments), printed, printed, timeout)
+        except RuntimeError as error:
+            printed.seek(0)
+            raise RuntimeError(f"{error}\n{printed.read()}") from None
+
+
+# The side of the tests
+
+_server: tuple[subprocess.Popen[bytes], socket.socket] | None = None
+_lock = threading.Lock()
+
+
+def _ask(
+    kind: str, words: list[str], what: tuple, stdout: IO[str], stderr: IO[str], timeout: float
+) -> Any:
+    answers, its_end = socket.socketpair()
+    with answers, its_end:
+        payload = pickle.dumps((kind, words, pickle.dumps(what)))
+        with _lock:
+            server = _started()
+            socket.send_fds(
+                server,
+                [LENGTH.pack(len(payload))],
+                [its_end.fileno(), stdout.fileno(), stderr.fileno()],
+            )
+            server.sendall(payload)
+        its_end.close()
+        with answers.makefile("rb") as answer:
+            pid = pickle.load(answer)
+            answers.settimeout(timeout)
+            try:
+                succeeded, result = pickle.load(answer)
+            except TimeoutError:
+                os.kill(pid, signal.SIGKILL)
+                raise subprocess.TimeoutExpired([kind, *words], timeout) from None
+            except EOFError:
+                raise RuntimeError("it ended without an answer") from None
+    if not succeeded:
+        raise RuntimeError(result)
+    return result
+
+
+def _started() -> socket.socket:
+    global _server
+    if _server is None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = subprocess.Popen(
+                [sys.executable, "-c", f"import forked; forked.serve({theirs.fileno()})"],
+                cwd=ROOT,
+                env={**ENVIRONMENT, "PYTHONPATH": os.pathsep.join((str(ROOT), *_folders()))},
+                pass_fds=[theirs.fileno()],
+            )
+        _server = process, ours
+        atexit.register(_end)
+    return _server[1]
+
+
+def _folders() -> list[str]:
+    """Give the folders of tests that modules are imported from by their names alone."""
+    return [folder for folder in sys.path if Path(folder).is_relative_to(ROOT / "tests")]
+
+
+def _end() -> None:
+    process, server = _server
+    # It ends when nobody asks any more.
+    server.close()
+    process.wait(30)
+
+
+# The side of the process that forks
+
+
+def serve(descriptor: int) -> None:
+    """Fork for each request that comes over a socket, until it is closed.
+
+    Args:
+        descriptor: File descriptor of the socket.
+    """
+    server = socket.socket(fileno=descriptor)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    parsed = _Parsed()
+    while True:
+        header, descriptors, _, _ = socket.recv_fds(server, LENGTH.size, 3)
+        if not header:
+            return
+        (length,) = LENGTH.unpack(header)
+        payload = b""
+        while len(payload) < length:
+            payload += server.recv(length - len(payload))
+        kind, words, what = pickle.loads(payload)
+        for name in IMPORTS[kind]:
+            importlib.import_module(name)
+            if name.endswith(".__main__"):
+                # It is run anew each time.
+                del sys.modules[name]
+        if kind == "dbt":
+            parsed.parse(words)
+        gc.collect()
+        gc.freeze()
+        if os.fork() == 0:
+            server.close()
+            _answer(what, *descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _answer(what: bytes, answers: int, stdout: int, stderr: int) -> None:
+    """Do what was asked for, answer and end: in the forked process."""
+    code = 1
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        # What was imported stays: it is not looked through for garbage again and again.
+        gc.set_threshold(50_000)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        for number, descriptor in enumerate((nothing, stdout, stderr)):
+            os.dup2(descriptor, number)
+        with os.fdopen(answers, "wb") as answer:
+            answer.write(pickle.dumps(os.getpid()))
+            answer.flush()
+            try:
+                function, arguments = pickle.loads(what)
+                outcome = (True, function(*arguments))
+            except BaseException:
+                outcome = (False, traceback.format_exc())
+            # A forked process ends without what Python does at the end.
+            atexit._run_exitfuncs()
+            sys.stdout.flush()
+            sys.stderr.flush()
+            answer.write(pickle.dumps(outcome))
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _run_command(kind: str, arguments: list[str], cwd: str, environment: dict[str, str]) -> int:
+    """Run a command to its end, as Python does; its exit code."""
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(cwd)
-    sys.argv = ["dbt", *arguments]
+    tempfile.tempdir = None
+    code: object = 0
+    try:
+        if kind == "dbt":
+            _dbt(arguments)
+        else:
+            sys.argv = [kind, *arguments]
+            if kind.endswith(".py"):
+                sys.path[0] = str(Path(cwd, kind).parent)
+                runpy.run_path(kind, run_name="__main__")
+            else:
+                sys.path[0] = cwd
+                runpy.run_module(kind, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        code = end.code
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    if isinstance(code, str):
+        print(code, file=sys.stderr)
+        code = 1
+    return code or 0
+
+
+def _dbt(arguments: list[str]) -> None:
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import cli
 
+    sys.argv = ["dbt", *arguments]
     try:
         cli()
     finally:
         # Python's own end would close the warehouse; that of a forked process does not.
         DuckDBConnectionManager.close_all_connections()
+
+
+class _Parsed:
+    """The project as it is, parsed once for each set of variables and target."""
+
+    def __init__(self) -> None:
+        self._manifests: dict[tuple[str, ...], Any] = {}
+
+    def parse(self, words: Sequence[str]) -> None:
+        """Parse as a command's words say, unless that was done; dbt starts from there."""
+        options = tuple(
+            word
+            for option in ("--vars", "--target")
+            if option in words
+            for word in (option, words[words.index(option) + 1])
+        )
+        if options not in self._manifests:
+            self._manifests[options] = _parse(options)
+        _start_from(self._manifests[options])
+
+
+def _parse(options: tuple[str, ...]) -> Any:
+    """Parse, which fills caches of dbt's, too; None where it fails: the command says so itself."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.adapters.factory import reset_adapters
+    from dbt.cli.main import dbtRunner
+
+    silent = ("--quiet", "--log-level", "none", "--log-level-file", "none", "--no-write-json")
+    _start_from(None)
+    with TemporaryDirectory() as folder, _threads_elsewhere():
+        # Of no project: what is parsed is the project's, whose warehouse is left alone.
+        os.environ["TALLY_WAREHOUSE"] = str(Path(folder) / "tally.duckdb")
+        places = ("--target-path", folder, "--log-path", folder, "--project-dir", str(ROOT))
+        try:
+            return dbtRunner().invoke([*silent, "parse", *places, *options]).result
+        finally:
+            del os.environ["TALLY_WAREHOUSE"]
+            reset_adapters()
+            DuckDBConnectionManager.close_all_connections()
+
+
+@contextmanager
+def _threads_elsewhere() -> Iterator[None]:
+    """Let another process do what dbt starts threads for: a fork of them would wait for ever."""
+    import dbt_extractor
+    from dbt.clients import jinja_static
+    from dbt.parser import models, unit_tests
+
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        ours.close()
+        with theirs.makefile("rwb") as asked, suppress(EOFError):
+            while True:
+                text = pickle.load(asked)
+                try:
+                    outcome = (True, dbt_extractor.py_extract_from_source(text))
+                except dbt_extractor.ExtractionError as error:
+                    outcome = (False, str(error))
+                asked.write(pickle.dumps(outcome))
+                asked.flush()
+        os._exit(0)
+    theirs.close()
+    with ours, ours.makefile("rwb") as extractor:
+
+        def extract(text: str) -> Any:
+            extractor.write(pickle.dumps(text))
+            extractor.flush()
+            succeeded, result = pickle.load(extractor)
+            if not succeeded:
+                raise dbt_extractor.ExtractionError(result)
+            return result
+
+        modules = (jinja_static, models, unit_tests)
+        for module in modules:
+            module.py_extract_from_source = extract
+        try:
+            yield
+        finally:
+            for module in modules:
+                module.py_extract_from_source = dbt_extractor.py_extract_from_source
+
+
+def _start_from(parsed: Any) -> None:
+    """Let dbt's partial parsing start from a manifest in memory, not from one in a file."""
+    from dbt.flags import get_flags
+    from dbt.parser.manifest import ManifestLoader
+
+    def read(loader: ManifestLoader) -> Any:
+        if parsed is None or not get_flags().PARTIAL_PARSE:
+            return None
+        # The warehouse's path is part of it; no node has it.
+        parsed.state_check.profile_hash = loader.manifest.state_check.profile_hash
+        return parsed if loader.is_partial_parsable(parsed)[0] else None
+
+    ManifestLoader.read_manifest_for_partial_parse = read
+    # Nobody would read the file.
+    ManifestLoader.write_manifest_for_partial_parse = lambda loader: None

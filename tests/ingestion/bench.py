@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,6 +12,8 @@ from pathlib import Path
 
 import duckdb
 from company import Rows, small_company, write_company
+from dbt_project import run
+from environment import ENVIRONMENT, ROOT
 
 from ingestion.configuration import OF_SAMPLE
 from ingestion.load import LoadedTable, load
@@ -21,7 +21,6 @@ from ingestion.sample import Sample
 from ingestion.tables import TABLES as DECLARED
 from ingestion.tables import Table
 
-ROOT = Path(__file__).resolve().parents[2]
 TIMEZONE = "America/New_York"
 
 # What the sample has files of.
@@ -71,7 +70,7 @@ class Bench:
 
     def environment(self, **variables: str) -> dict[str, str]:
         return {
-            **os.environ,
+            **ENVIRONMENT,
             "SOURCES__SAMPLE__FOLDER": str(self.source),
             "TALLY_WAREHOUSE": str(self.warehouse),
             **variables,
@@ -81,14 +80,7 @@ class Bench:
         self, *arguments: str, cwd: Path = ROOT, **variables: str
     ) -> subprocess.CompletedProcess[str]:
         """Run `python -m ingestion` on this bench."""
-        return subprocess.run(
-            [sys.executable, "-m", "ingestion", *arguments],
-            cwd=cwd,
-            env=self.environment(**variables),
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        return run(("python", "-m", "ingestion", *arguments), cwd, self.environment(**variables))
 
     def query(self, sql: str) -> list[tuple]:
         with duckdb.connect(self.warehouse, read_only=True) as connection:

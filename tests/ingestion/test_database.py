@@ -22,6 +22,7 @@ import pytest
 import sqlalchemy as sa
 from bench import BY_NAME, ROOT, Bench, raw
 from dlt.common.configuration.specs import ConnectionStringCredentials
+from environment import ENVIRONMENT
 from servers import DatabaseShop, MariaDbShop, PostgresShop
 
 from ingestion.configuration import open_sources
@@ -715,7 +716,7 @@ def test_a_column_of_a_type_that_nobody_knows_is_left_there_without_a_warning(lo
         run = subprocess.run(
             [sys.executable, "-c", script],
             cwd=ROOT,
-            env={**os.environ, **loader.shop.environment},
+            env={**ENVIRONMENT, **loader.shop.environment},
             capture_output=True,
             text=True,
             timeout=60,
@@ -948,7 +949,7 @@ def told_after_the_first_rows(
     reads = subprocess.Popen(
         [sys.executable, "-c", READ_ON, data_type],
         cwd=ROOT,
-        env={**os.environ, **shop.environment},
+        env={**ENVIRONMENT, **shop.environment},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

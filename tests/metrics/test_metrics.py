@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -16,7 +14,8 @@ from pathlib import Path
 import duckdb
 import pytest
 from company import small_company
-from dbt_project import BIN, ROOT, DbtProject
+from dbt_project import DbtProject, run, succeeded
+from environment import BIN, ENVIRONMENT, ROOT
 
 from scripts.compare_metrics import NO_METRIC, disagreements
 
@@ -25,6 +24,7 @@ select schema_name, table_name from duckdb_tables()
 where database_name = 'warehouse' and schema_name in ('marts', 'seeds')
 """
 
+COMPARISON = ("python", "scripts/compare_metrics.py")
 QUERY = ("--metrics", "net_sales", "--group-by", "metric_time__month")
 
 # The KPIs that net sales, and active households, are part of.
@@ -65,25 +65,8 @@ def compare(project: DbtProject) -> Run:
         **project.environment,
         "TALLY_SERVING": str(project.folder),
     }
-
-    def run(**changed: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [BIN / "python", "scripts/compare_metrics.py"],
-            cwd=ROOT,
-            env={**environment, **changed},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-
-    subprocess.run(
-        [BIN / "dbt", "--quiet", "parse", "--target", "serving"],
-        cwd=ROOT,
-        env=environment,
-        check=True,
-    )
-    return run
+    succeeded(run(("dbt", "--quiet", "parse", "--target", "serving"), ROOT, environment))
+    return lambda **changed: run(COMPARISON, ROOT, {**environment, **changed})
 
 
 def test_metrics_are_the_published_figures(project: DbtProject, compare: Run) -> None:
@@ -174,7 +157,7 @@ def test_mf_answers_from_the_published_file(project: DbtProject, tmp_path: Path)
         [BIN / "mf", "query", *QUERY, "--csv", answer],
         cwd=root,
         env={
-            **os.environ,
+            **ENVIRONMENT,
             "DBT_TARGET": "serving",
             "TALLY_SERVING": str(project.folder),
             "DBT_LOG_PATH": str(tmp_path),
@@ -196,14 +179,7 @@ def test_mf_answers_from_the_published_file(project: DbtProject, tmp_path: Path)
 
 
 def test_without_a_published_file_the_comparison_says_what_to_do(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "scripts/compare_metrics.py"],
-        cwd=ROOT,
-        env={**os.environ, "TALLY_SERVING": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run(COMPARISON, ROOT, {**ENVIRONMENT, "TALLY_SERVING": str(tmp_path)})
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.endswith("tally.duckdb is not there; run 'make publish' first")

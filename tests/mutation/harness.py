@@ -1,25 +1,27 @@
 """Builds a broken copy of the dbt project and says which test noticed.
 
-Every mutant is built in a folder of its own, in a copy of one warehouse that the project as it is
-has built.
+Every mutant is built in a copy of one warehouse that the project as it is has built. dbt has parsed
+that project; of a mutant it parses what the break touches.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import duckdb
+import forked
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.artifacts.schemas.run import RunResult
 from dbt.cli.main import dbtRunner
+from environment import ROOT
 from mutation.mutants import Mutant
 
-ROOT = Path(__file__).resolve().parents[2]
 DBT_FILES = (
     "dbt_project.yml",
     "profiles.yml",
@@ -92,18 +94,14 @@ def copy_project(folder: Path) -> None:
 def build(folder: Path, *arguments: str) -> Outcome:
     """Run `dbt build` in a folder with the project's files and a warehouse.
 
-    It changes the process's working directory and environment, so call it in a worker. The manifest
-    of the last build in the folder, if any, saves parsing what has not changed since.
+    It changes the process's working directory, so call it in one that is forked for it.
     """
     os.chdir(folder)
-    # The profile's own path and dbt's own folders, all below the working directory.
-    for name in ("TALLY_WAREHOUSE", "DBT_TARGET_PATH", "DBT_LOG_PATH"):
-        os.environ.pop(name, None)
     silent = ("--quiet", "--log-level", "none", "--log-level-file", "none", "--no-write-json")
     try:
         run = dbtRunner().invoke([*silent, "build", "--threads", "1", *SYSTEMS, *arguments])
     finally:
-        # dbt-duckdb would keep the file open, and take it for the next folder's.
+        # What the end of a forked process does not do.
         DuckDBConnectionManager.close_all_connections()
     if run.result is None:
         return Outcome("invalid", f"dbt built nothing: {run.exception}")
@@ -126,20 +124,39 @@ def judge(results: Iterable[RunResult]) -> Outcome:
     return Outcome("caught", told_by) if told_by else Outcome("missed")
 
 
-def build_mutant(base: Path, folder: Path, mutant: Mutant) -> Outcome:
-    """Break a copy of the project in `base`, and build what the break concerns."""
-    shutil.copytree(base, folder, ignore=shutil.ignore_patterns("files", "compiled", "run"))
+@contextmanager
+def broken(folder: Path, mutant: Mutant) -> Iterator[None]:
+    """Have a mutant's break in a copy of the project."""
     file = folder / mutant.file
-    file.write_text(mutant.apply(file.read_text()))
-    if file.suffix == ".csv":
-        # dbt copies seeds into unit tests when it parses them, and does not see them change.
-        (folder / "target" / "partial_parse.msgpack").unlink()
-    with duckdb.connect(folder / "warehouse" / "tally.duckdb") as connection:
+    whole = file.read_text()
+    file.write_text(mutant.apply(whole))
+    try:
+        yield
+    finally:
+        file.write_text(whole)
+
+
+def build_mutant(base: Path, folder: Path, mutant: Mutant) -> Outcome:
+    """Break a copy of the project, and build what the break concerns.
+
+    Args:
+        base: Folder of the project as it is and its warehouse.
+        folder: A copy of the project, of the process that tests alone. It is left as it was.
+        mutant: The break.
+    """
+    warehouse = Path("warehouse/tally.duckdb")
+    (folder / warehouse).parent.mkdir(exist_ok=True)
+    shutil.copy(base / warehouse, folder / warehouse)
+    with duckdb.connect(folder / warehouse) as connection:
         if mutant.incremental:
             connection.execute(LOADED_AGAIN)
         if mutant.snapshots_behind:
             connection.execute(TAKE_SNAPSHOTS_BACK)
-    refresh = [] if mutant.incremental else ["--full-refresh"]
-    outcome = build(folder, "--fail-fast", *refresh, "--select", *mutant.selection.split())
-    shutil.rmtree(folder, ignore_errors=True)
-    return outcome
+    arguments = ["--fail-fast", "--select", *mutant.selection.split()]
+    if not mutant.incremental:
+        arguments.append("--full-refresh")
+    if mutant.file.endswith(".csv"):
+        # dbt copies seeds into unit tests when it parses them, and does not see them change.
+        arguments.append("--no-partial-parse")
+    with broken(folder, mutant):
+        return forked.call(build, folder, *arguments, options=SYSTEMS)

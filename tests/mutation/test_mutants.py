@@ -6,18 +6,19 @@ the test. To add a mutant, add an entry to `mutants.py`.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import duckdb
+import forked
 import pytest
+from builds import Once
 from company import small_company, write_company
 from dbt_project import DbtProject
-from mutation.harness import KEEP_SNAPSHOTS, ROOT, Outcome, build, build_mutant, copy_project
+from environment import ROOT
+from mutation.harness import KEEP_SNAPSHOTS, SYSTEMS, Outcome, build, build_mutant, copy_project
 from mutation.mutants import MUTANTS, Mutant
 from project.online_shop import load_online_shop, online_shop
 
@@ -43,56 +44,37 @@ def company_before() -> dict[str, list[dict[str, object]]]:
 
 
 @pytest.fixture(scope="session")
-def workers() -> Iterator[ProcessPoolExecutor]:
-    """Give processes that import dbt once and build many times."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as executor:
-        yield executor
-        executor.shutdown(cancel_futures=True)
-
-
-@pytest.fixture(scope="session")
-def base(tmp_path_factory: pytest.TempPathFactory, workers: ProcessPoolExecutor) -> Path:
+def base(once: Once) -> Path:
     """Give a folder with the project as it is and the small company's warehouse, and the shop's.
 
     Everything is built on the company as it is now. The snapshots have seen it before and now; as
     they were before is kept aside (`harness.KEEP_SNAPSHOTS`).
     """
-    project = DbtProject(tmp_path_factory.mktemp("base"), company_before())
+    return once("base_of_mutants", make_base)
+
+
+def make_base(folder: Path) -> None:
+    project = DbtProject(folder, company_before())
     copy_project(project.folder)
     project.load()
     load_online_shop(project.warehouse, online_shop())
     # The mutants run the tests; one that breaks nothing is among them.
     left_out = [f"--exclude-resource-type={kind}" for kind in ("test", "unit_test")]
-    assert workers.submit(build, project.folder, *left_out).result() == NO_TEST_FAILED
+    assert forked.call(build, folder, *left_out, options=SYSTEMS) == NO_TEST_FAILED
     with duckdb.connect(project.warehouse) as connection:
         connection.execute(KEEP_SNAPSHOTS)
     write_company(project.files, small_company())
     project.load()
     project.load("--full-refresh", "--table", "products", "--table", "demographics")
-    assert workers.submit(build, project.folder, *left_out).result() == NO_TEST_FAILED
-    return project.folder
+    assert forked.call(build, folder, *left_out, options=SYSTEMS) == NO_TEST_FAILED
 
 
 @pytest.fixture(scope="session")
-def outcome_of(
-    request: pytest.FixtureRequest,
-    base: Path,
-    workers: ProcessPoolExecutor,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Callable[[Mutant], Outcome]:
-    """Give a function that waits for a mutant's outcome; all that are asked for are built."""
+def outcome_of(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Mutant], Outcome]:
+    """Give a function that builds a mutant."""
     folder = tmp_path_factory.mktemp("mutants")
-    asked_for = [
-        item.callspec.params["mutant"]
-        for item in request.session.items
-        if hasattr(item, "callspec") and isinstance(item.callspec.params.get("mutant"), Mutant)
-    ]
-    futures: dict[str, Future[Outcome]] = {
-        mutant.name: workers.submit(build_mutant, base, folder / mutant.name, mutant)
-        for mutant in asked_for
-    }
-    return lambda mutant: futures[mutant.name].result()
+    copy_project(folder)
+    return partial(build_mutant, base, folder)
 
 
 UNBROKEN = Mutant(

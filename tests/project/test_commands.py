@@ -16,7 +16,8 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from dbt_project import ENVIRONMENT, ROOT, DbtProject, copy_of_project, succeeded
+from dbt_project import DbtProject, copy_of_project, succeeded
+from environment import ENVIRONMENT, ROOT
 
 # dbt
 

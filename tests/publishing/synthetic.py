@@ -15,7 +15,8 @@ from typing import Any
 from unittest.mock import patch
 
 import duckdb
-from dbt_project import ROOT
+from dbt_project import run
+from environment import ENVIRONMENT, ROOT
 
 from publishing.__main__ import main
 from publishing.publish import Published, publish
@@ -33,7 +34,7 @@ class Shop:
         self.served = self.serving / "tally.duckdb"
         self.copy(built)
         self.environment = {
-            **os.environ,
+            **ENVIRONMENT,
             "TALLY_WAREHOUSE": str(self.warehouse),
             "TALLY_SERVING": str(self.serving),
             "DBT_TARGET_PATH": str(self.target),
@@ -98,9 +99,7 @@ class Shop:
         )
 
     def python(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        process = self.popen(*command, **environment)
-        out, err = process.communicate(timeout=60)
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+        return run(("python", *command), ROOT, {**self.environment, **environment})
 
     def command(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run `python -m publishing` in a process of its own."""

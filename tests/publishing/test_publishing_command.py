@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 
 import pytest
-from dbt_project import ENVIRONMENT, ROOT
+from environment import ENVIRONMENT, ROOT
 from synthetic import Shop, one_error
 
 from publishing.__main__ import parse_arguments

@@ -28,9 +28,9 @@ from stage import (
     copied,
     differing,
     empty,
-    ended,
     error_line,
     first_company,
+    run_to_the_end,
     warehouse_contents,
     without,
 )
@@ -65,6 +65,7 @@ class Loads:
         self.output.mkdir()
         self.project = DbtProject(folder / "work", small_company())
         self.warehouse = self.project.warehouse
+        self._environment = self.project.environment | shop.environment
         assert self.run().code == 0
         shutil.copytree(self.warehouse.parent, folder / "before")
         self.before = self.held()
@@ -81,12 +82,11 @@ class Loads:
 
     def start(self, **environment: str) -> Process:
         """Start a load."""
-        environment = self.project.environment | self.shop.environment | environment
-        return Process(COMMANDS["ingestion"], environment, self.output)
+        return Process(COMMANDS["ingestion"], self._environment | environment, self.output)
 
     def run(self, **environment: str) -> Ended:
         """Load to the end."""
-        return ended(self.start(**environment))
+        return run_to_the_end(COMMANDS["ingestion"], self._environment | environment)
 
     def held(self) -> dict[str, tuple]:
         """Sum up what the warehouse holds."""

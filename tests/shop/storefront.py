@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -14,7 +13,8 @@ from typing import Any
 import psutil
 import pytest
 from company import small_company, write_company
-from dbt_project import BIN, ENVIRONMENT, ROOT
+from dbt_project import run
+from environment import ENVIRONMENT, ROOT
 from servers import free_port
 
 NAMES = ("postgresql", "mysql")
@@ -30,31 +30,21 @@ class Storefront:
         self.ports = {name: free_port() for name in NAMES}
         self.environment = {
             **ENVIRONMENT,
-            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
             "TALLY_SHOP": str(self.folder),
             "DLT_PROJECT_DIR": str(folder),
             "SOURCES__SAMPLE__FOLDER": str(self.files),
-            "PYTHONUNBUFFERED": "1",
         }
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run the command; what it printed and its exit code."""
-        return subprocess.run(
-            ["python", "-m", "shop", *arguments],
-            cwd=ROOT,
-            env={**self.environment, **environment},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        return run(("python", "-m", "shop", *arguments), ROOT, {**self.environment, **environment})
 
     def popen(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """Run the command at the same time."""
         return subprocess.Popen(
             ["python", "-m", "shop", *arguments],
             cwd=ROOT,
-            env={**self.environment, **environment},
+            env={**self.environment, "PYTHONUNBUFFERED": "1", **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
