@@ -158,7 +158,12 @@ def _started() -> socket.socket:
             process = subprocess.Popen(
                 [sys.executable, "-c", f"import forked; forked.serve({theirs.fileno()})"],
                 cwd=ROOT,
-                env={**ENVIRONMENT, "PYTHONPATH": os.pathsep.join((str(ROOT), *_folders()))},
+                env={
+                    **ENVIRONMENT,
+                    "PYTHONPATH": os.pathsep.join((str(ROOT), *_folders())),
+                    # macOS ends a forked process that its libraries do not expect.
+                    "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",
+                },
                 pass_fds=[theirs.fileno()],
             )
         _server = process, ours

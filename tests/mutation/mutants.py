@@ -40,6 +40,11 @@ class Mutant:
         """Give dbt's `--select` for what the break concerns."""
         return self.select or f"{PurePosixPath(self.file).stem}+"
 
+    @property
+    def id(self) -> str:
+        """Give what pytest selects it by: the broken file's name and its own."""
+        return f"{PurePosixPath(self.file).stem}-{self.name}"
+
     def apply(self, text: str) -> str:
         """Break the file's text."""
         if (count := text.count(self.original)) != 1:

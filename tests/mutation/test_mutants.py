@@ -114,7 +114,7 @@ def test_break_that_does_not_run_is_not_caught(
     assert "no_such_column" in outcome.told_by
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.id)
 def test_break_is_noticed(
     mutant: Mutant,
     outcome_of: Callable[[Mutant], Outcome],

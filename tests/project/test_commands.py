@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import psutil
 import pytest
 from dbt_project import DbtProject, copy_of_project, succeeded
 from environment import ENVIRONMENT, ROOT
@@ -52,16 +53,13 @@ def test_deprecated_property_is_a_warning_that_fails(tmp_path: Path):
     assert "MissingArgumentsPropertyInGenericTestDeprecation" in completed.stdout
 
 
-def listening(port: int) -> set[str]:
-    """Local addresses, in the kernel's form, that accept connections on a port."""
-    found = set()
-    for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
-            address, state = (line.split()[index] for index in (1, 3))
-            host, _, number = address.partition(":")
-            if state == "0A" and int(number, 16) == port:
-                found.add(host)
-    return found
+def listening(pid: int) -> set[tuple[str, int]]:
+    """Local addresses and ports at which a process accepts connections."""
+    return {
+        (connection.laddr.ip, connection.laddr.port)
+        for connection in psutil.Process(pid).net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
 
 
 def test_documentation_is_served_to_this_machine_alone(built: DbtProject):
@@ -77,10 +75,10 @@ def test_documentation_is_served_to_this_machine_alone(built: DbtProject):
     )
     try:
         deadline = time.monotonic() + 60
-        while not (addresses := listening(port)) and time.monotonic() < deadline:
+        while not (addresses := listening(server.pid)) and time.monotonic() < deadline:
             assert server.poll() is None
             time.sleep(0.1)
-        assert addresses == {"0100007F"}
+        assert addresses == {("127.0.0.1", port)}
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/catalog.json", timeout=10) as page:
             assert "model.tally.fct_baskets" in json.load(page)["nodes"]
     finally:
