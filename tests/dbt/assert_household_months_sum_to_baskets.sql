@@ -9,7 +9,8 @@ with baskets as (
         count(distinct baskets.household_id) as active_households,
         sum(baskets.net_sales_usd) as net_sales_usd
     from {{ ref('fct_baskets') }} as baskets
-    inner join {{ ref('dim_dates') }} as dates
+    -- A basket on a date that the calendar lacks is of no month, and so of none of the others.
+    left join {{ ref('dim_dates') }} as dates
         on baskets.business_date = dates.business_date
     where baskets.household_id <> {{ var('unknown_key') }}
     group by dates.month_start_date

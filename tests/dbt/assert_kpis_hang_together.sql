@@ -1,7 +1,24 @@
 -- KPIs that are made of one another are: a basket's value is net sales over baskets, retention is of
 -- the households of the period before, no share is above 1, and so on. The audit computes what the
--- catalog says; this says what it must say. A row here is a figure that contradicts another: look at
--- the KPI's numerator_measure and denominator_measure in seeds/kpi_catalog.csv.
+-- catalog says; this says what it must say. A row here is a figure that contradicts another, or that
+-- misses the other that it should be held against: look at the KPI's numerator_measure and
+-- denominator_measure in seeds/kpi_catalog.csv. A row without a period is a KPI that is named here
+-- and that the catalog does not have, or not as a rate: name it here as it is named there.
+{% set paired = [
+    ('average_basket_value', 'net_sales', 'baskets'),
+    ('lines_per_basket', 'lines', 'baskets'),
+    ('sales_per_active_household', 'net_sales', 'active_households'),
+    ('visits_per_active_household', 'baskets', 'active_households'),
+    ('retailer_discount_rate', none, 'gross_sales'),
+    ('private_label_share', none, 'net_sales'),
+    ('promoted_sales_share', none, 'net_sales'),
+    ('loyalty_discount_line_share', none, 'lines'),
+] %}
+{% set named = ['household_retention_rate'] %}
+{% for kpis in paired %}
+    {% do named.extend(kpis | select) %}
+{% endfor %}
+
 with kpi_figures as (
 
     select * from {{ ref('kpi_values') }}
@@ -14,29 +31,35 @@ catalog as (
 
 ),
 
-paired as (
+named as (
 
-    {% for kpi, numerator, denominator in [
-        ('average_basket_value', 'net_sales', 'baskets'),
-        ('lines_per_basket', 'lines', 'baskets'),
-        ('sales_per_active_household', 'net_sales', 'active_households'),
-        ('visits_per_active_household', 'baskets', 'active_households'),
-        ('retailer_discount_rate', none, 'gross_sales'),
-        ('private_label_share', none, 'net_sales'),
-        ('promoted_sales_share', none, 'net_sales'),
-        ('loyalty_discount_line_share', none, 'lines'),
-    ] %}
-        select
-            '{{ kpi }}' as kpi_id,
-            {{ "'" ~ numerator ~ "'" if numerator else 'cast(null as ' ~ dbt.type_string() ~ ')' }} as numerator_kpi_id,
-            '{{ denominator }}' as denominator_kpi_id
+    {% for kpi in named | unique | sort %}
+        select '{{ kpi }}' as kpi_id
         {{ 'union all' if not loop.last }}
     {% endfor %}
 
 ),
 
--- Both parts are KPIs of their own.
-contradicting as (
+parts as (
+
+    {% for kpi, numerator, denominator in paired %}
+        {% for part, other in [('numerator', numerator), ('denominator', denominator)] if other %}
+            select
+                '{{ kpi }}' as kpi_id,
+                '{{ part }}' as part,
+                '{{ other }}' as other_kpi_id
+            union all
+        {% endfor %}
+    {% endfor %}
+    select
+        'retailer_discount_rate' as kpi_id,
+        'discount' as part,
+        'net_sales' as other_kpi_id
+
+),
+
+-- A part beside the KPI that it should be, wherever the catalog publishes both.
+held as (
 
     select
         whole.kpi_id,
@@ -44,61 +67,48 @@ contradicting as (
         whole.period_start_date,
         whole.slice,
         whole.slice_value,
-        'is not made of the KPIs that it should be' as finding
-    from paired
+        parts.part,
+        parts.other_kpi_id,
+        case
+            when parts.part = 'numerator' then whole.numerator
+            when parts.part = 'denominator' then whole.denominator
+            else whole.denominator - whole.numerator
+        end as part_value,
+        others.kpi_id as found_kpi_id,
+        others.value as found_value
+    from parts
     inner join kpi_figures as whole
-        on paired.kpi_id = whole.kpi_id
-    left join kpi_figures as numerators
+        on parts.kpi_id = whole.kpi_id
+    inner join catalog
         on
-            paired.numerator_kpi_id = numerators.kpi_id
-            and whole.grain = numerators.grain
-            and whole.period_start_date = numerators.period_start_date
-            and whole.slice = numerators.slice
-            and whole.slice_value = numerators.slice_value
-    left join kpi_figures as denominators
+            parts.other_kpi_id = catalog.kpi_id
+            and whole.period_start_date >= catalog.valid_from
+            and {{ dbt.concat(["' '", 'catalog.published_slices', "' '"]) }}
+            like {{ dbt.concat(["'% '", 'whole.slice', "'/'", 'whole.grain', "' %'"]) }}
+    left join kpi_figures as others
         on
-            paired.denominator_kpi_id = denominators.kpi_id
-            and whole.grain = denominators.grain
-            and whole.period_start_date = denominators.period_start_date
-            and whole.slice = denominators.slice
-            and whole.slice_value = denominators.slice_value
-    where
-        whole.numerator <> numerators.value
-        or whole.denominator <> denominators.value
-
-),
-
-discounts as (
-
-    select
-        rates.kpi_id,
-        rates.grain,
-        rates.period_start_date,
-        rates.slice,
-        rates.slice_value,
-        'is not gross less net sales' as finding
-    from kpi_figures as rates
-    inner join kpi_figures as gross
-        on
-            rates.grain = gross.grain
-            and rates.period_start_date = gross.period_start_date
-            and rates.slice = gross.slice
-            and rates.slice_value = gross.slice_value
-    inner join kpi_figures as net
-        on
-            rates.grain = net.grain
-            and rates.period_start_date = net.period_start_date
-            and rates.slice = net.slice
-            and rates.slice_value = net.slice_value
-    where
-        rates.kpi_id = 'retailer_discount_rate'
-        and gross.kpi_id = 'gross_sales'
-        and net.kpi_id = 'net_sales'
-        and rates.numerator <> gross.value - net.value
+            parts.other_kpi_id = others.kpi_id
+            and whole.grain = others.grain
+            and whole.period_start_date = others.period_start_date
+            and whole.slice = others.slice
+            and whole.slice_value = others.slice_value
 
 ),
 
 -- The denominator of retention is the households of the period before, where that is a whole one.
+-- The first period has none before it.
+followed as (
+
+    select
+        grain,
+        slice,
+        min(period_start_date) as first_period_start_date
+    from kpi_figures
+    where kpi_id = 'active_households'
+    group by grain, slice
+
+),
+
 retentions as (
 
     select
@@ -107,22 +117,148 @@ retentions as (
         retained.period_start_date,
         retained.slice,
         retained.slice_value,
-        'is not of the households of the period before' as finding
+        case
+            when households.kpi_id is null then 'misses the active_households of the period before'
+            when
+                (households.is_complete_period and retained.denominator is distinct from households.value)
+                or (
+                    retained.is_complete_period
+                    and not households.is_complete_period
+                    and retained.value is not null
+                )
+                then 'is not of the households of the period before'
+        end as finding
     from kpi_figures as retained
-    inner join kpi_figures as households
+    inner join followed
         on
-            retained.grain = households.grain
+            retained.grain = followed.grain
+            and retained.slice = followed.slice
+            and retained.period_start_date > followed.first_period_start_date
+    left join kpi_figures as households
+        on
+            households.kpi_id = 'active_households'
+            and retained.grain = households.grain
             and retained.slice = households.slice
             and retained.slice_value = households.slice_value
             and retained.period_start_date
             = {{ next_period_start_date('households.grain', 'households.period_start_date') }}
+    where retained.kpi_id = 'household_retention_rate'
+
+),
+
+-- What a KPI has to be held against, and whether it was anywhere.
+to_hold as (
+
+    select
+        kpi_id,
+        other_kpi_id
+    from parts
+    union distinct
+    select
+        'household_retention_rate' as kpi_id,
+        'active_households' as other_kpi_id
+
+),
+
+was_held as (
+
+    select
+        kpi_id,
+        other_kpi_id
+    from held
+    union distinct
+    select
+        kpi_id,
+        'active_households' as other_kpi_id
+    from retentions
+
+),
+
+-- Retention needs two periods of a grain.
+periods as (
+
+    select
+        kpi_id,
+        grain,
+        count(distinct period_start_date) as period_count
+    from kpi_figures
+    group by kpi_id, grain
+
+),
+
+reported as (
+
+    select distinct kpi_id
+    from periods
+    where period_count > 1
+
+),
+
+unknown as (
+
+    select
+        named.kpi_id,
+        'is not in the catalog' as finding
+    from named
+    left join catalog
+        on named.kpi_id = catalog.kpi_id
+    where catalog.kpi_id is null
+
+),
+
+unheld as (
+
+    select
+        to_hold.kpi_id,
+        'is nowhere held against ' || to_hold.other_kpi_id as finding
+    from to_hold
+    inner join reported
+        on to_hold.kpi_id = reported.kpi_id
+    left join was_held
+        on
+            to_hold.kpi_id = was_held.kpi_id
+            and to_hold.other_kpi_id = was_held.other_kpi_id
+    where was_held.kpi_id is null
+
+),
+
+-- A rate is one by its unit or by its name.
+not_a_rate as (
+
+    select
+        kpi_id,
+        'is named as a rate, and its unit is another' as finding
+    from catalog
     where
-        retained.kpi_id = 'household_retention_rate'
-        and households.kpi_id = 'active_households'
-        and (
-            (households.is_complete_period and retained.denominator <> households.value)
-            or (retained.is_complete_period and not households.is_complete_period and retained.value is not null)
-        )
+        (kpi_id like '%_rate' or kpi_id like '%_share')
+        and unit <> 'rate'
+
+),
+
+of_catalog as (
+
+    select * from unknown
+    union all
+    select * from unheld
+    union all
+    select * from not_a_rate
+
+),
+
+contradicting as (
+
+    select
+        kpi_id,
+        grain,
+        period_start_date,
+        slice,
+        slice_value,
+        case
+            when found_kpi_id is null then 'misses its ' || other_kpi_id
+            else 'is not made of ' || other_kpi_id
+        end as finding
+    from held
+    where part_value is distinct from found_value
 
 ),
 
@@ -144,10 +280,18 @@ outside as (
 
 )
 
+select
+    kpi_id,
+    cast(null as {{ dbt.type_string() }}) as grain,
+    cast(null as date) as period_start_date,
+    cast(null as {{ dbt.type_string() }}) as slice,
+    cast(null as {{ dbt.type_string() }}) as slice_value,
+    finding
+from of_catalog
+union all
 select * from contradicting
 union all
-select * from discounts
-union all
 select * from retentions
+where finding is not null
 union all
 select * from outside

@@ -161,6 +161,13 @@ BUSINESS_TIME = (
         stands_for="the week's Monday is that of the next week",
         select="dim_dates+",
     ),
+    Mutant(
+        name="business_week_of_the_source_lost",
+        file=f"{INTERMEDIATE}/sales/int_sales__lines_priced.sql",
+        original="        source_week,\n",
+        broken="        nullif(source_week, source_week) as source_week,\n",
+        stands_for="there is nothing that business dates are checked against",
+    ),
 )
 
 MONEY = (
@@ -1061,6 +1068,13 @@ CALENDAR = (
         stands_for="days of the week are off by one",
     ),
     Mutant(name="unknown_date_lost", file=f"{MARTS}/shared/dim_dates.sql", **UNKNOWN_LOST),
+    Mutant(
+        name="calendar_without_a_number_in_may",
+        file=f"{MARTS}/shared/dim_dates.sql",
+        original="cast(extract(month from business_date) as integer) as month_of_year",
+        broken="nullif(cast(extract(month from business_date) as integer), 5) as month_of_year",
+        stands_for="a null is in every range",
+    ),
 )
 
 SNAPSHOTS = (
@@ -1826,6 +1840,74 @@ KPIS = (
         broken="staging_value is distinct from mart_value and difference_reason is null",
         stands_for="what has a reason may differ by any number",
     ),
+    Mutant(
+        name="kpi_part_renamed",
+        file="seeds/kpi_catalog.csv",
+        original="\nbaskets,Baskets,",
+        broken="\nvisits,Visits,",
+        stands_for="what is made of a KPI is held against none",
+    ),
+    Mutant(
+        name="kpi_made_of_others_renamed",
+        file="seeds/kpi_catalog.csv",
+        original="\nlines_per_basket,Lines per basket,",
+        broken="\nproducts_per_basket,Products per basket,",
+        stands_for="a KPI that a test names is not there to be tested",
+    ),
+    Mutant(
+        name="kpi_share_that_is_a_count",
+        file="seeds/kpi_catalog.csv",
+        original="private_label_net_sales_usd,net_sales_usd,rate,",
+        broken="private_label_net_sales_usd,net_sales_usd,count,",
+        stands_for="a share is not held to 0 to 1",
+    ),
+    Mutant(
+        name="kpi_measures_by_campaign_not_by_day",
+        file=f"{KPI_STEPS}/int_kpis__measures_unpivoted.sql",
+        original="            from {{ ref(model) }}\n",
+        broken=(
+            "            from {{ ref(model) }}\n"
+            "            where slice <> 'campaign' or grain <> 'day'\n"
+        ),
+        stands_for="a slice that kpi_measures has, and that no KPI publishes, is lost",
+    ),
+    Mutant(
+        name="kpi_target_of_a_grain_that_is_not_published",
+        file="seeds/kpi_targets.csv",
+        original="household_retention_rate,month,",
+        broken="household_retention_rate,day,",
+        stands_for="nothing is ever held against the target",
+    ),
+    Mutant(
+        name="kpi_target_of_no_grain",
+        file="seeds/kpi_targets.csv",
+        original="net_sales,week,",
+        broken="net_sales,,",
+        stands_for="a null is an accepted value",
+    ),
+    Mutant(
+        name="kpi_target_that_ends_before_it_begins",
+        file="seeds/kpi_targets.csv",
+        original="net_sales,week,2017-01-01,2017-12-31,",
+        broken="net_sales,week,2017-12-31,2017-01-01,",
+        stands_for="the target never holds",
+    ),
+    Mutant(
+        name="controls_of_a_system_left_out",
+        file="models/audit/audit_controls.sql",
+        original="{% if 'online_shop' in var('source_systems') %}",
+        broken="{% if var('source_systems') == ['online_shop'] %}",
+        stands_for="a system is held against nothing that its source counted",
+    ),
+    Mutant(
+        name="controls_with_the_quarantine_of_any_column",
+        file="models/audit/audit_controls.sql",
+        original=(
+            "            and (counted.column_name is not distinct from quarantined.column_name)\n"
+        ),
+        broken="",
+        stands_for="a control is there once a column of its table",
+    ),
 )
 
 SHOP = f"{STAGING}/online_shop"
@@ -2034,6 +2116,13 @@ SYSTEMS = (
         broken="where status in ('cancelled')",
         stands_for="what is no sale is taken for lost",
     ),
+    Mutant(
+        name="shop_line_without_a_number",
+        file=f"{SHOP}/stg_online_shop__order_items.sql",
+        original="        line_number,\n",
+        broken="        nullif(line_number, 1) as line_number,\n",
+        stands_for="a key with a null in it",
+    ),
 )
 
 VERSIONS = (
@@ -2165,6 +2254,52 @@ VERSIONS = (
     ),
 )
 
+SAMPLE_FIGURES = (
+    Mutant(
+        name="sample_figure_left_out",
+        file="seeds/sample_figures.csv",
+        original="stores_selling,transactions,1469307,457\n",
+        broken="",
+        stands_for="a figure that is measured is compared with none",
+    ),
+    Mutant(
+        name="sample_figure_of_a_table_that_is_not_counted",
+        file="seeds/sample_figures.csv",
+        original="promotion_second_places,promotions,",
+        broken="promotion_second_places,promotion_weeks,",
+        stands_for="a table is named otherwise, and its figure never compared",
+    ),
+    Mutant(
+        name="sample_figure_with_a_mistyped_number_of_rows",
+        file="seeds/sample_figures.csv",
+        original="\nbaskets,transactions,1469307,",
+        broken="\nbaskets,transactions,1469370,",
+        stands_for="the figure is of a table that never has as many rows",
+    ),
+)
+
+# Every row twice, in models of which no unit test is: their keys are proven, here or further on.
+LAST_STEPS = {
+    f"{INTERMEDIATE}/shared/int_shared__products_unioned.sql": "unioned",
+    f"{INTERMEDIATE}/shared/int_shared__survey_answers_unioned.sql": "unioned",
+    f"{INTERMEDIATE}/shared/int_shared__campaigns_unioned.sql": "unioned",
+    f"{INTERMEDIATE}/shared/int_shared__campaign_households_unioned.sql": "unioned",
+    f"{INTERMEDIATE}/shared/int_shared__coupon_redemptions_unioned.sql": "unioned",
+    f"{INTERMEDIATE}/shared/int_shared__load_control_totals_unioned.sql": "unioned",
+    "models/audit/retail_db/audit_retail_db__redemptions.sql": "redemptions",
+    "models/audit/retail_db/audit_retail_db__targets.sql": "dated",
+}
+KEYS = tuple(
+    Mutant(
+        name=f"rows_twice_in_{PurePosixPath(file).stem}",
+        file=file,
+        original=f"\n)\n\nselect * from {step}\n",
+        broken=f"\n)\n\nselect * from {step}\nunion all\nselect * from {step}\n",
+        stands_for="a join or a union gives every row twice",
+    )
+    for file, step in LAST_STEPS.items()
+)
+
 MUTANTS = (
     *SYSTEMS,
     *BUSINESS_TIME,
@@ -2181,4 +2316,6 @@ MUTANTS = (
     *SNAPSHOTS,
     *VERSIONS,
     *KPIS,
+    *SAMPLE_FIGURES,
+    *KEYS,
 )

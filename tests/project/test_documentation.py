@@ -149,21 +149,172 @@ def test_a_gap_is_named(
     assert list(undescribed(broken, catalog)) == [missing]
 
 
-def test_every_mart_has_a_grain_a_contract_a_group_and_a_tested_key(manifest: dict) -> None:
-    tested = {
-        node["attached_node"]
-        for node in manifest["nodes"].values()
-        if node["resource_type"] == "test"
-        and (node.get("test_metadata") or {}).get("name")
-        in ("unique", "unique_combination_of_columns")
-    }
+def test_every_mart_has_a_grain_and_a_group(manifest: dict) -> None:
     marts = [node for node in manifest["nodes"].values() if node.get("schema") == "marts"]
     assert marts
     for node in marts:
         assert node["description"].startswith("One row a"), node["name"]
-        assert node["contract"]["enforced"], node["name"]
         assert node["group"] and node["access"] == "public", node["name"]
-        assert node["unique_id"] in tested, node["name"]
+
+
+def without_contract(manifest: dict) -> list[str]:
+    """Name the public models that may change under their readers."""
+    return [
+        node["name"]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model"
+        and node["access"] == "public"
+        and not node["contract"]["enforced"]
+    ]
+
+
+def test_every_public_model_is_under_contract(manifest: dict) -> None:
+    assert without_contract(manifest) == []
+
+
+def test_public_model_without_a_contract_is_named(manifest: dict) -> None:
+    broken = json.loads(json.dumps(manifest))
+    broken["nodes"]["model.tally.audit_kpis"]["contract"]["enforced"] = False
+    assert without_contract(broken) == ["audit_kpis"]
+
+
+def is_enforced(node: dict) -> bool:
+    """Tell whether DuckDB holds the rows to the model's constraints; it knows none of views."""
+    return (
+        node["resource_type"] == "model"
+        and node["contract"]["enforced"]
+        and node["config"]["materialized"] in ("table", "incremental")
+    )
+
+
+def primary_key(node: dict) -> set[str]:
+    """Give the columns of the primary key that the contract enforces."""
+    keys = [
+        set(constraint["columns"])
+        for constraint in node.get("constraints", [])
+        if constraint["type"] == "primary_key"
+    ]
+    return keys[0] if keys and is_enforced(node) else set()
+
+
+def generic_tests(manifest: dict) -> Iterator[tuple[str, str, dict]]:
+    """Give what every generic test of all rows is of, its name and its arguments."""
+    for node in manifest["nodes"].values():
+        metadata = node.get("test_metadata")
+        if metadata and not node["config"].get("where"):
+            yield node["attached_node"], metadata["name"], metadata["kwargs"]
+
+
+def unproven_keys(manifest: dict) -> Iterator[str]:
+    """Name what has neither a key that is proven nor says which later one proves it, or why none.
+
+    `meta` says so: `key_proven_by` names what reads the rows one by one and fails where a key is
+    there twice, `no_key` why rows may be there twice.
+    """
+    nodes = manifest["nodes"]
+    tested = {
+        unique_id
+        for unique_id, name, _ in generic_tests(manifest)
+        if name in ("unique", "unique_combination_of_columns")
+    }
+    for unique_id, node in nodes.items():
+        if node["resource_type"] not in ("model", "seed", "snapshot"):
+            continue
+        meta = node["config"]["meta"]
+        said = [name for name in ("key_proven_by", "no_key") if meta.get(name)]
+        if unique_id in tested or primary_key(node):
+            yield from (f"{node['name']}: has a key, and {name}" for name in said)
+        elif len(said) != 1:
+            yield node["name"]
+        elif proof := meta.get("key_proven_by"):
+            proving = [
+                reader
+                for reader in readers(manifest, unique_id)
+                if nodes[reader]["name"] == proof
+                and (
+                    nodes[reader]["resource_type"] == "test"
+                    or reader in tested
+                    or primary_key(nodes[reader])
+                )
+            ]
+            if not proving:
+                yield f"{node['name']}: {proof} proves no key of it"
+
+
+def readers(manifest: dict, unique_id: str) -> set[str]:
+    """Give all nodes that read a node, by whatever way."""
+    found: set[str] = set()
+    open_nodes = [unique_id]
+    while open_nodes:
+        for child in manifest["child_map"].get(open_nodes.pop(), []):
+            if child in manifest["nodes"] and child not in found:
+                found.add(child)
+                open_nodes.append(child)
+    return found
+
+
+def test_every_key_is_proven(manifest: dict) -> None:
+    assert list(unproven_keys(manifest)) == []
+
+
+@pytest.mark.parametrize(
+    ("unique_id", "meta", "named"),
+    [
+        ("model.tally.int_sales__lines_priced", {}, "int_sales__lines_priced"),
+        (
+            "model.tally.int_sales__lines_priced",
+            {"key_proven_by": "dim_dates", "no_key": "none"},
+            "int_sales__lines_priced",
+        ),
+        # It reads no lines.
+        (
+            "model.tally.int_sales__lines_priced",
+            {"key_proven_by": "dim_campaigns"},
+            "int_sales__lines_priced: dim_campaigns proves no key of it",
+        ),
+        # It has none itself.
+        (
+            "model.tally.int_shared__coupon_products_unioned",
+            {"key_proven_by": "int_shared__calendar_bounded"},
+            "int_shared__coupon_products_unioned: int_shared__calendar_bounded proves no key of it",
+        ),
+        ("model.tally.dim_dates", {"no_key": "none"}, "dim_dates: has a key, and no_key"),
+        ("seed.tally.kpi_catalog", {}, "kpi_catalog"),
+    ],
+)
+def test_unproven_key_is_named(
+    manifest: dict, unique_id: str, meta: dict[str, str], named: str
+) -> None:
+    broken = json.loads(json.dumps(manifest))
+    broken["nodes"][unique_id]["config"]["meta"] = meta
+    assert list(unproven_keys(broken)) == [named]
+
+
+def proven_twice(manifest: dict) -> Iterator[str]:
+    """Name the tests of what a contract enforces when the table is written."""
+    for unique_id, name, arguments in generic_tests(manifest):
+        node = manifest["nodes"].get(unique_id)
+        if node is None or not is_enforced(node):
+            continue
+        columns = arguments.get("combination_of_columns") or [arguments.get("column_name")]
+        if name == "not_null":
+            constraints = node["columns"][columns[0]]["constraints"]
+            if "not_null" in {constraint["type"] for constraint in constraints}:
+                yield f"{node['name']}: not_null of {columns[0]}"
+        elif name.startswith("unique") and set(columns) == primary_key(node):
+            yield f"{node['name']}: {name} of {', '.join(columns)}"
+
+
+def test_no_test_repeats_an_enforced_constraint(manifest: dict) -> None:
+    assert list(proven_twice(manifest)) == []
+
+
+def test_test_that_repeats_a_constraint_is_named(manifest: dict) -> None:
+    broken = json.loads(json.dumps(manifest))
+    broken["nodes"]["model.tally.fct_baskets"]["constraints"].append(
+        {"type": "primary_key", "columns": ["basket_id"]}
+    )
+    assert list(proven_twice(broken)) == ["fct_baskets: unique of basket_id"]
 
 
 def layer(unique_id: str, nodes: dict) -> str:

@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from company import small_company
 from dbt_project import BUILD, ROOT, DbtProject, copy_of_project, succeeded
 from marts import differences, rows
 from online_shop import ALONE, BOTH, SALES, load_online_shop, online_shop
-from test_documentation import undescribed
+from test_documentation import proven_twice, undescribed, unproven_keys, without_contract
 
 FIRST = 1_000_000_000_000
 # Loaded before the company, although it is built after it.
@@ -160,6 +160,14 @@ def test_everything_of_both_is_described(both: DbtProject):
     )
     assert "model.tally.stg_online_shop__orders" in manifest["nodes"]
     assert list(undescribed(manifest, catalog)) == []
+
+
+@pytest.mark.parametrize("gaps", [without_contract, unproven_keys, proven_twice])
+def test_contracts_and_keys_of_both_are_whole(
+    both: DbtProject, gaps: Callable[[dict], Iterable[str]]
+):
+    manifest = json.loads((both.target / "manifest.json").read_text())
+    assert list(gaps(manifest)) == []
 
 
 def test_nothing_of_the_shop_is_in_the_company_alone(built: DbtProject):

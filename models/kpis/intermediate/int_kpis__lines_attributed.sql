@@ -37,6 +37,7 @@ attributed as (
 
     select
         lines.basket_id,
+        lines.product_id,
         lines.business_date,
         dates.week_start_date,
         dates.month_start_date,
