@@ -21,21 +21,41 @@ def test_whole_sample_builds_without_a_warning(sample: DbtProject):
     assert "test.tally.assert_sample_figures" in {result["unique_id"] for result in results}
 
 
-@pytest.mark.parametrize("figure", FIGURES)
-def test_sample_figures_are_all_compared(sample: DbtProject, figure: str):
+def findings(sample: DbtProject, change: str, *values: str) -> list[tuple]:
+    """Give what the test of the figures finds after a change, which is taken back."""
     compiled = sample.target / "compiled/tally/tests/dbt/assert_sample_figures.sql"
     with duckdb.connect(sample.warehouse) as connection:
         connection.begin()
-        connection.execute(
-            "update seeds.sample_figures set expected_value = expected_value + 0.01"
-            " where figure = ?",
-            [figure],
-        )
+        connection.execute(change, values)
         found = connection.execute(compiled.read_text()).fetchall()
         connection.rollback()
-    ((name, expected, actual),) = found
-    assert name == figure
+    return found
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_sample_figures_are_all_compared(sample: DbtProject, figure: str):
+    ((name, expected, actual, finding),) = findings(
+        sample,
+        "update seeds.sample_figures set expected_value = expected_value + 0.01 where figure = ?",
+        figure,
+    )
+    assert (name, finding) == (figure, "the models give another")
     assert expected == actual + Decimal("0.01")
+
+
+@pytest.mark.parametrize(
+    ("table", "figure"),
+    [("coupons", "coupon_duplicates"), ("promotions", "promotion_second_places")],
+)
+def test_table_that_is_not_whole_beside_whole_sales_is_found(
+    sample: DbtProject, table: str, figure: str
+):
+    """A figure of another number of rows is left out of a part of the sample alone."""
+    held = "update seeds.sample_figures set row_count = row_count + 1 where table_name = ?"
+    assert [(name, finding) for name, *_, finding in findings(sample, held, table)] == [
+        (figure, "its table has not the rows of the sample, and the sales lines have")
+    ]
+    assert findings(sample, "update seeds.sample_figures set row_count = row_count + 1") == []
 
 
 def test_sales_are_exact_by_line_and_by_basket(sample: DbtProject):
