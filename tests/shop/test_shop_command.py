@@ -331,6 +331,21 @@ def test_interrupt_leaves_nothing_running_and_the_next_start_fills(storefront: S
     assert count(storefront) == LINES
 
 
+def test_interrupt_before_the_first_row_leaves_nothing_running(
+    storefront: Storefront, monkeypatch: pytest.MonkeyPatch
+):
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shop.__main__, "sample_folder", interrupted)
+    for name in ("TALLY_SHOP", "DLT_PROJECT_DIR"):
+        monkeypatch.setenv(name, storefront.environment[name])
+    port = str(storefront.ports["postgresql"])
+    assert shop.__main__.main(["start", "postgresql", "--port", port]) == 130
+    assert "stopped" in storefront.run("status").stdout
+    assert storefront.state("postgresql")["pid"] is None
+
+
 @pytest.mark.slow
 def test_start_that_was_killed_is_made_up_for(storefront: Storefront):
     command = start_and_wait_for_rows(storefront, False)
