@@ -114,16 +114,16 @@ def _start(arguments: argparse.Namespace) -> None:
 
 
 def _fill(server: Server) -> None:
-    _say(f"filling {DATABASE}:")
     # Drivers in the middle of a statement do not all let an interrupt through; they end with the
     # server.
     with ThreadPoolExecutor(1) as worker:
-        loading = worker.submit(
-            server.load,
-            sample_folder(),
-            lambda table, rows: _say(f"  {table:<24}{rows:>12,} rows"),
-        )
         try:
+            _say(f"filling {DATABASE}:")
+            loading = worker.submit(
+                server.load,
+                sample_folder(),
+                lambda table, rows: _say(f"  {table:<24}{rows:>12,} rows"),
+            )
             loading.result()
         except BaseException:
             # What psycopg has to say of a connection that ends with its server is nothing new.

@@ -122,7 +122,7 @@ class MariaDB(Server):
         cursor.execute(f"grant select on {_quoted(DATABASE)}.{name} to {_at_host(READER)}")
         return row_count
 
-    def _initialize(self) -> None:
+    def _initialize(self, program: Path) -> None:
         self._run(
             [
                 str(_installed("mariadb-install-db")),
@@ -138,7 +138,7 @@ class MariaDB(Server):
         # The server gets hashes of the passwords only, so that no log can have them.
         self._run(
             [
-                str(self.program()),
+                str(program),
                 "--no-defaults",
                 f"--datadir={self.data}",
                 NO_SYNC,
@@ -157,9 +157,9 @@ class MariaDB(Server):
             ),
         )
 
-    def _command(self, port: int) -> list[str]:
+    def _command(self, program: Path, port: int) -> list[str]:
         return [
-            str(self.program()),
+            str(program),
             "--no-defaults",
             f"--datadir={self.data}",
             f"--bind-address={HOST}",

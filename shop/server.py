@@ -9,7 +9,6 @@ import secrets
 import shutil
 import signal
 import socket
-import stat
 import subprocess
 import time
 from abc import ABC, abstractmethod
@@ -22,6 +21,7 @@ from typing import Any, ClassVar
 import psutil
 
 from shop.errors import ShopError
+from shop.reach import closed_folder, outside
 from shop.tables import DATABASE
 
 HOST = "127.0.0.1"
@@ -66,7 +66,8 @@ class Server(ABC):
 
     Args:
         folder: Folder of the data folder `<name>`, of the log `<name>.log` and of the passwords
-            `<name>.json`, which its owner alone can read.
+            `<name>.json`, which its owner alone can read. Where root starts the server in a
+            folder that is closed to the account that it runs as, its data is outside.
     """
 
     name: ClassVar[str]
@@ -80,7 +81,7 @@ class Server(ABC):
     def __init__(self, folder: Path):
         """Start nothing yet."""
         self.folder = folder
-        self.data = folder / self.name
+        self.data = self._data_folder()
         self.log = folder / f"{self.name}.log"
         self.state_file = folder / f"{self.name}.json"
         self.state = self._read_state()
@@ -109,11 +110,11 @@ class Server(ABC):
         """
 
     @abstractmethod
-    def _initialize(self) -> None:
-        """Make the data folder."""
+    def _initialize(self, program: Path) -> None:
+        """Fill the data folder, which is empty."""
 
     @abstractmethod
-    def _command(self, port: int) -> list[str]:
+    def _command(self, program: Path, port: int) -> list[str]:
         """Give the command that serves the data folder."""
 
     @abstractmethod
@@ -168,10 +169,15 @@ class Server(ABC):
         Raises:
             ShopError: it could not be started; nothing runs.
         """
-        program = self.program()
+        self.program()
         _refuse_taken(port)
-        self._prepare(program)
-        self._launch(port)
+        try:
+            self._launch(self._prepare(), port)
+        except OSError as error:
+            raise ShopError(
+                f"{error.filename or self.data}: expected to be made or used for"
+                f" {self.product}, found: {_reason(error)}; mend the cause and start again"
+            ) from error
         try:
             self._create()
         except BaseException:
@@ -222,11 +228,9 @@ class Server(ABC):
                 " and start again"
             ) from error
 
-    def _prepare(self, program: Path) -> None:
-        """Make the data folder, or see that it is this server's."""
+    def _prepare(self) -> Path:
+        """Make the data folder, or see that it is this server's; give the program to serve it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        # Others may pass through, for the server's account, but not look around.
-        self.folder.chmod(0o711)
         if self.data.exists() and not self.state_file.exists():
             raise ShopError(
                 f"{self.state_file}: expected the passwords of the database in {self.data}, found"
@@ -235,16 +239,35 @@ class Server(ABC):
         if self.data.exists() and not self.state.is_initialized:
             # What an interrupted first start left.
             shutil.rmtree(self.data)
-        if not self.data.exists():
+        is_new = not self.data.exists()
+        if is_new:
             self._keep(is_initialized=False, is_loaded=False, pid=None)
-            self.data.mkdir(mode=0o700)
-            if account := self._account():
-                os.chown(self.data, account.pw_uid, account.pw_gid)
-            self._verify_access(program)
-            self._initialize()
+            self._make_data_folder()
+        self._verify_data()
+        program = self._reachable_program()
+        self._verify_reachable(program.resolve(), "install it where everyone may enter")
+        if is_new:
+            self._initialize(program)
             self._keep(is_initialized=True)
-        else:
-            self._verify_access(program)
+        return program
+
+    def _data_folder(self) -> Path:
+        """Give the data folder that is there; where none is, the one beside the passwords."""
+        inside = self.folder / self.name
+        elsewhere = outside(self.folder) / self.name
+        return elsewhere if _is_root() and elsewhere.exists() and not inside.exists() else inside
+
+    def _make_data_folder(self) -> None:
+        self.data = self.folder / self.name
+        if _is_root():
+            if closed_folder(self.folder):
+                self.data = outside(self.folder) / self.name
+                self.data.parent.mkdir(exist_ok=True)
+            # Others may pass through, for the server's account, but not look around.
+            self.data.parent.chmod(0o711)
+        self.data.mkdir(mode=0o700)
+        if account := self._account():
+            os.chown(self.data, account.pw_uid, account.pw_gid, follow_symlinks=False)
 
     def _account(self) -> pwd.struct_passwd | None:
         """Give the account to run as; None for the one that runs this.
@@ -252,7 +275,7 @@ class Server(ABC):
         Root's servers run as the system's account for them, or as nobody; those whose data
         exists as the account that owns it.
         """
-        if os.geteuid() != 0:
+        if not _is_root():
             return None
         owner = self.data.stat().st_uid
         if owner != 0:
@@ -267,24 +290,32 @@ class Server(ABC):
             " nobody to run it as, found neither; run this as a normal user"
         )
 
-    def _verify_access(self, program: Path) -> None:
+    def _verify_data(self) -> None:
+        owner = self.data.stat().st_uid
+        if not _is_root() and owner != os.geteuid():
+            raise ShopError(
+                f"{self.data}: expected to belong to you, found user {owner}, who started"
+                f" {self.product} here before; start it as that user, or let them remove it"
+            )
+        if self.data.is_relative_to(self.folder):
+            remedy = f"remove {self.data} and start again, which makes it elsewhere"
+        else:
+            remedy = "set TALLY_SHOP to a folder that everyone may enter"
+        self._verify_reachable(self.data, remedy)
+
+    def _verify_reachable(self, path: Path, remedy: str) -> None:
         account = self._account()
-        if account is None:
-            if (owner := self.data.stat().st_uid) != os.geteuid():
-                raise ShopError(
-                    f"{self.data}: expected to belong to you, found user {owner}, who started"
-                    f" {self.product} here before; start it as that user, or let them remove it"
-                )
-            return
-        for path in (program.resolve(), self.data):
-            for parent in path.parents:
-                if not parent.stat().st_mode & stat.S_IXOTH:
-                    raise ShopError(
-                        f"{path}: expected to be reachable for the account {account.pw_name}, as"
-                        f" which {self.product} runs when root starts it, found {parent} closed"
-                        f" to it; move the project to a folder that everyone may enter, or run"
-                        " this as a normal user"
-                    )
+        closed = closed_folder(path)
+        if account and closed:
+            raise ShopError(
+                f"{path}: expected to be reachable for the account {account.pw_name}, as which"
+                f" {self.product} runs when root starts it, found {closed} closed to it; {remedy},"
+                " or run this as a normal user"
+            )
+
+    def _reachable_program(self) -> Path:
+        """Give the server's program, or a copy for an account that cannot reach it."""
+        return self.program()
 
     def _as_account(self) -> dict[str, Any]:
         """Arguments of `subprocess` with which a command runs as the server's account."""
@@ -331,10 +362,10 @@ class Server(ABC):
                 " mend the cause and start again"
             )
 
-    def _launch(self, port: int) -> None:
+    def _launch(self, program: Path, port: int) -> None:
         with self.log.open("ab") as log:
             self._child = subprocess.Popen(  # noqa: S603
-                self._command(port),
+                self._command(program, port),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -370,6 +401,10 @@ class Server(ABC):
         )
 
 
+def _is_root() -> bool:
+    return os.geteuid() == 0
+
+
 def _kill_group(process: subprocess.Popen[str]) -> None:
     """End a command with all that it started: a script's own programs would write on."""
     with suppress(ProcessLookupError):
@@ -391,6 +426,13 @@ def _refuse_taken(port: int) -> None:
                 f"port {port} of {HOST}: expected free, found: {error.strerror}; stop what listens"
                 " there, or choose another with --port"
             ) from error
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, shutil.Error):
+        # Of copied folders: source, target and reason of each file.
+        return str(error.args[0][0][2])
+    return error.strerror or str(error)
 
 
 def _last(text: str) -> str:

@@ -15,7 +15,9 @@ import pytest
 from company import small_company, write_company
 from dbt_project import run
 from environment import ENVIRONMENT, ROOT
-from servers import free_port
+from servers import free_port, lend_programs, remove_outside
+
+from shop.reach import outside
 
 NAMES = ("postgresql", "mysql")
 
@@ -24,6 +26,10 @@ class Storefront:
     """The command's folder, dlt's file of secrets, and the sample's files."""
 
     def __init__(self, folder: Path):
+        # Of the commands; None for that of the tests.
+        self.umask: int | None = None
+        # Whether it has no programs of its own to copy: those copies are what some tests are about.
+        self.borrows_programs = True
         self.folder = folder / ".shop"
         self.secrets = folder / ".dlt" / "secrets.toml"
         self.files = write_company(folder / "files", small_company())
@@ -37,7 +43,20 @@ class Storefront:
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run the command; what it printed and its exit code."""
-        return run(("python", "-m", "shop", *arguments), ROOT, {**self.environment, **environment})
+        command = ("python", "-m", "shop", *arguments)
+        environment = {**self.environment, **environment}
+        if self.umask is None:
+            return run(command, ROOT, environment)
+        return subprocess.run(
+            command,
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            umask=self.umask,
+            check=False,
+        )
 
     def popen(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """Run the command at the same time."""
@@ -54,6 +73,8 @@ class Storefront:
 
     def start(self, name: str) -> str:
         """Start a server on its port; fail the test where that fails, skip it without MariaDB."""
+        if self.borrows_programs:
+            lend_programs(self.folder)
         completed = self.run("start", name, "--port", str(self.ports[name]))
         if "install Debian's mariadb-server" in completed.stderr:
             pytest.skip(completed.stderr)
@@ -82,7 +103,8 @@ class Storefront:
         """End the servers, whatever the test did."""
         for name in NAMES:
             process = self.process(name)
-            if process and str(self.folder) in " ".join(process.cmdline()):
+            places = (self.folder, outside(self.folder))
+            if process and any(str(place) in " ".join(process.cmdline()) for place in places):
                 process.send_signal(signal.SIGINT if name == "postgresql" else signal.SIGTERM)
                 try:
                     process.wait(20)
@@ -90,6 +112,7 @@ class Storefront:
                     process.kill()
                     process.wait(10)
         shutil.rmtree(self.folder, ignore_errors=True)
+        remove_outside(self.folder)
 
 
 def one_error(completed: subprocess.CompletedProcess[str], code: int = 1) -> str:
