@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -145,9 +146,19 @@ def _ask(
                 raise subprocess.TimeoutExpired([kind, *words], timeout) from None
             except EOFError:
                 raise RuntimeError("it ended without an answer") from None
+            finally:
+                _wait_for_its_end(pid)
     if not succeeded:
         raise RuntimeError(result)
     return result
+
+
+def _wait_for_its_end(pid: int) -> None:
+    """Wait until a process is gone, and with it its lock on a warehouse."""
+    with suppress(ProcessLookupError):
+        while True:
+            os.kill(pid, 0)
+            time.sleep(0.001)
 
 
 def _started() -> socket.socket:
@@ -161,6 +172,8 @@ def _started() -> socket.socket:
                 env={
                     **ENVIRONMENT,
                     "PYTHONPATH": os.pathsep.join((str(ROOT), *_folders())),
+                    # A process that is killed leaves semaphores; nothing else is of interest there.
+                    "PYTHONWARNINGS": "ignore:resource_tracker:UserWarning",
                     # macOS ends a forked process that its libraries do not expect.
                     "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",
                 },

@@ -5,6 +5,8 @@ from __future__ import annotations
 import atexit
 import functools
 import os
+import pickle
+import re
 import shutil
 import socket
 import tempfile
@@ -27,6 +29,14 @@ Company = Mapping[str, Iterable[dict[str, object]]]
 
 
 TABLES = tuple(table.name for table in shop.tables.TABLES)
+
+# Statements that change nothing of the company's tables: those about a table that tests make beside
+# them, and about types, settings and rights.
+LEAVES_TABLES = re.compile(
+    r"select |grant |alter (role|user) |set global |(create|drop) (type|domain) "
+    r"|(create|drop|alter) (table|view) typed\b|(set statement .* for )?insert into typed\b",
+    re.IGNORECASE,
+)
 
 
 def free_port() -> int:
@@ -103,6 +113,7 @@ class DatabaseShop:
             company: What the tables have from the beginning; None for empty ones.
         """
         self._company = company or {}
+        self._held: bytes | None = None
         self._folder = open_folder()
 
     def __enter__(self) -> Self:
@@ -148,13 +159,30 @@ class DatabaseShop:
     # The data
 
     def load(self, company: Company) -> None:
-        """Make the seven tables anew with these rows; a table that is not named is empty."""
+        """Make the seven tables anew with these rows; a table that is not named is empty.
+
+        They stay as they are where nothing was done since that could have changed them.
+        """
+        held = pickle.dumps(company)
+        if held == self._held:
+            return
+        self._held = None
+        self._load(company)
+        self._held = held
+
+    def connect(self) -> Any:
+        """Connect as the owner, who may do everything."""
+        self._held = None
+        return self.server.connect()
+
+    def _load(self, company: Company) -> None:
         with tempfile.TemporaryDirectory() as folder:
             rows = {name: rows for name, rows in company.items() if name in TABLES}
             self.server.load(write_company(Path(folder), rows), lambda *_: None)
 
     def load_sample(self) -> None:
         """Make the tables anew with the whole sample: 1.7 million rows."""
+        self._held = None
         self.server.load(shop.tables.sample_folder(), lambda *_: None)
 
     def execute(self, sql: str, parameters: Iterable[object] | None = None) -> list[tuple]:
@@ -167,6 +195,8 @@ class DatabaseShop:
         Returns:
             The rows of a query; none of other statements.
         """
+        if not LEAVES_TABLES.match(sql):
+            self._held = None
         return self._execute(self.server.connect(), sql, parameters)
 
     def execute_as_reader(

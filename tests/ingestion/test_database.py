@@ -625,7 +625,7 @@ def test_a_basket_that_is_written_during_the_load_is_never_half_there(loader: Lo
     line = max(loader.bench.company["transactions"], key=lambda row: row["transaction_timestamp"])
 
     def write() -> None:
-        connection = loader.shop.server.connect()
+        connection = loader.shop.connect()
         try:
             basket = 5_000_000
             while not stop.is_set():
