@@ -49,6 +49,8 @@ class DbtProject:
             "TALLY_WAREHOUSE": str(self.warehouse),
             "DBT_TARGET_PATH": str(self.target),
             "DBT_LOG_PATH": str(folder / "logs"),
+            # A tenth of a build is the file of everything that dbt could say.
+            "DBT_LOG_LEVEL_FILE": "none",
         }
         if company is not None:
             self.environment["SOURCES__SAMPLE__FOLDER"] = str(self.files)
