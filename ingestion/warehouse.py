@@ -7,16 +7,20 @@ one connection inside one transaction: after a failure or a kill the warehouse i
 
 from __future__ import annotations
 
+import functools
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
+from typing import Any
 
 import duckdb
+from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.common.destination.dataset import DBApiCursor
 from dlt.common.destination.exceptions import DestinationTerminalException
+from dlt.common.normalizers.naming import NamingConvention
 from dlt.destinations import duckdb as duckdb_destination
 from dlt.destinations.impl.duckdb.duck import DuckDbClient
 from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
@@ -107,6 +111,24 @@ class shared_connection_duckdb(duckdb_destination):
     def client_class(self) -> type[DuckDbClient]:
         """The job client that dlt loads with."""
         return _SharedConnectionClient
+
+    def capabilities(
+        self, config: Any = None, naming: NamingConvention | None = None
+    ) -> DestinationCapabilitiesContext:
+        """What the destination can do; resolved once where nothing but a naming is given.
+
+        dlt asks some forty times a load, and reads its whole configuration each time.
+        """
+        if config is not None:
+            return super().capabilities(config, naming)
+        asked = (type(naming), naming.max_length if naming else None)
+        if asked not in self._resolved:
+            self._resolved[asked] = super().capabilities(None, naming)
+        return self._resolved[asked].copy()
+
+    @functools.cached_property
+    def _resolved(self) -> dict[object, DestinationCapabilitiesContext]:
+        return {}
 
 
 @contextmanager

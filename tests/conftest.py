@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import PurePosixPath
 from zlib import crc32
@@ -41,6 +42,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _ByFile:
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Test in one process more than there are cores: one waits for a server, or on purpose."""
     return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage in what tests make alone, not again and again in all that was imported."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
