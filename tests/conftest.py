@@ -50,7 +50,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+# What is given to processes first, where several test: what takes long. Mutants, which are many and
+# short, come last, so that no process is alone with the rest at the end.
+ORDER = {"reliability": 0, "shop": 0, "project": 1, "mutation": 3}
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with the longest where several processes test: at the end none is alone with them."""
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: item.path.parent.name not in ("reliability", "shop"))
+        items.sort(key=lambda item: ORDER.get(item.path.parent.name, 2))
