@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg
+import pymysql
 import pytest
 from company import small_company, write_company
 from dbt_project import run
@@ -113,6 +115,21 @@ class Storefront:
                     process.wait(10)
         shutil.rmtree(self.folder, ignore_errors=True)
         remove_outside(self.folder)
+
+
+def count(storefront: Storefront, query: str = "select count(*) from transactions") -> object:
+    """Ask with what dlt finds."""
+    place = storefront.credentials()
+    drivername, database = place.pop("drivername"), place.pop("database")
+    place["user"] = place.pop("username")
+    if drivername == "postgresql":
+        connection = psycopg.connect(**place, dbname=database)
+    else:
+        assert drivername == "mysql+pymysql"
+        connection = pymysql.connect(**place, database=database)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(query)
+        return cursor.fetchone()[0]
 
 
 def one_error(completed: subprocess.CompletedProcess[str], code: int = 1) -> str:

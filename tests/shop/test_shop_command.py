@@ -13,33 +13,17 @@ from contextlib import contextmanager
 import duckdb
 import psutil
 import psycopg
-import pymysql
 import pytest
 from company import small_company
 from dbt_project import ROOT
 from servers import free_port, open_folder
-from storefront import NAMES, Storefront, one_error
+from storefront import NAMES, Storefront, count, one_error
 
 import shop.__main__
 import shop.mysql
 import shop.tables
 
 LINES = len(small_company()["transactions"])
-
-
-def count(storefront: Storefront, query: str = "select count(*) from transactions") -> object:
-    """Ask with what dlt finds."""
-    place = storefront.credentials()
-    drivername, database = place.pop("drivername"), place.pop("database")
-    place["user"] = place.pop("username")
-    if drivername == "postgresql":
-        connection = psycopg.connect(**place, dbname=database)
-    else:
-        assert drivername == "mysql+pymysql"
-        connection = pymysql.connect(**place, database=database)
-    with connection, connection.cursor() as cursor:
-        cursor.execute(query)
-        return cursor.fetchone()[0]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -9,12 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
-import psycopg
-import pymysql
 import pytest
 from company import small_company
 from servers import open_folder
-from storefront import NAMES, Storefront, one_error
+from storefront import NAMES, Storefront, count, one_error
 
 from shop.postgresql import NEEDED, installed, needed
 from shop.reach import copy_open, is_open, outside
@@ -43,32 +41,18 @@ def closed(tmp_path: Path) -> Iterator[Storefront]:
         front.end()
 
 
-def lines(front: Storefront) -> int:
-    """Ask the server with what dlt finds."""
-    place = front.credentials()
-    driver, database = place.pop("drivername"), place.pop("database")
-    place["user"] = place.pop("username")
-    if driver == "postgresql":
-        connection = psycopg.connect(**place, dbname=database)
-    else:
-        connection = pymysql.connect(**place, database=database)
-    with connection, connection.cursor() as cursor:
-        cursor.execute("select count(*) from transactions")
-        return cursor.fetchone()[0]
-
-
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
 def starts_stops_and_starts_again(front: Storefront, name: str) -> psutil.Process:
     assert "transactions" in front.start(name)
-    assert lines(front) == LINES
+    assert count(front) == LINES
     process = front.process(name)
     assert "is stopped" in front.run("stop").stdout
     assert not process.is_running()
     assert "rows" not in front.start(name)
-    assert lines(front) == LINES
+    assert count(front) == LINES
     return front.process(name)
 
 
@@ -123,7 +107,7 @@ def test_a_first_start_that_was_cut_off_outside_is_made_up_for(closed: Storefron
     state.write_text(state.read_text().replace('"is_initialized": true', '"is_initialized": false'))
     (outside(closed.folder) / "postgresql" / "PG_VERSION").unlink()
     assert "transactions" in closed.start("postgresql")
-    assert lines(closed) == LINES
+    assert count(closed) == LINES
 
 
 @as_root
@@ -137,7 +121,7 @@ def test_a_folder_that_was_closed_since_is_told(storefront: Storefront):
     assert f"remove {storefront.folder / 'postgresql'} and start again" in refused
     shutil.rmtree(storefront.folder / "postgresql")
     assert "transactions" in storefront.start("postgresql")
-    assert lines(storefront) == LINES
+    assert count(storefront) == LINES
 
 
 @as_ordinary_user
