@@ -116,7 +116,7 @@ reliability: setup ## Kill, fill, halt and damage: nothing may be lost (at most 
 
 .PHONY: lock
 lock: setup ## Resolve the dependencies of pyproject.toml anew into locks/
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml --output-file locks/core.txt
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml --output-file locks/core.txt
 
 .PHONY: clean
 clean: ## Remove what was made: warehouse, published versions, report, dbt's files, environment

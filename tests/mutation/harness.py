@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -91,12 +92,14 @@ def copy_project(folder: Path) -> None:
             shutil.copy(source, target)
 
 
-def build(folder: Path, *arguments: str) -> Outcome:
+def build(folder: Path, *arguments: str, seeds_changed: bool = False) -> Outcome:
     """Run `dbt build` in a folder with the project's files and a warehouse.
 
     It changes the process's working directory, so call it in one that is forked for it.
     """
     os.chdir(folder)
+    if seeds_changed:
+        forked.parse_unit_tests_again()
     silent = ("--quiet", "--log-level", "none", "--log-level-file", "none", "--no-write-json")
     try:
         # What is there already is looked up for what is built, not for everything.
@@ -158,8 +161,6 @@ def build_mutant(base: Path, folder: Path, mutant: Mutant) -> Outcome:
     arguments = ["--fail-fast", "--select", *mutant.selection.split()]
     if not mutant.incremental:
         arguments.append("--full-refresh")
-    if mutant.file.endswith(".csv"):
-        # dbt copies seeds into unit tests when it parses them, and does not see them change.
-        arguments.append("--no-partial-parse")
+    build_it = partial(build, seeds_changed=mutant.file.endswith(".csv"))
     with broken(folder, mutant):
-        return forked.call(build, folder, *arguments, options=SYSTEMS)
+        return forked.call(build_it, folder, *arguments, options=SYSTEMS)
