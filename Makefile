@@ -53,6 +53,10 @@ run: setup ## Load what is new, build and test the models, publish, generate rep
 publish: setup ## Publish the latest build, if every test and audit passed
 	python -m publishing publish
 
+.PHONY: verify
+verify: setup ## Check that warehouse and published files are still what was tested
+	python -m publishing verify
+
 .PHONY: rollback
 rollback: setup ## Serve the version before again, or another: VERSION=...
 	python -m publishing rollback $(VERSION)

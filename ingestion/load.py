@@ -28,7 +28,12 @@ from ingestion import control_totals, lateness, quarantine, raw, reconciliation
 from ingestion.errors import LoadError
 from ingestion.quarantine import SetAside
 from ingestion.reconciliation import Day
-from ingestion.refusals import declared_types, refuse_going_back, refuse_other_columns
+from ingestion.refusals import (
+    declared_types,
+    refuse_an_earlier_clock,
+    refuse_going_back,
+    refuse_other_columns,
+)
 from ingestion.source import ControlTotals, Source, Sources
 from ingestion.tables import TIMESTAMPS, Table
 from ingestion.warehouse import (
@@ -131,6 +136,7 @@ def load(
             open_warehouse(place) as connection,
             _working_folder(place) as folder,
         ):
+            refuse_an_earlier_clock(connection)
             if not full_refresh:
                 for item in counted:
                     refuse_other_columns(connection, item.table, item.types)

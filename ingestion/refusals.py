@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import duckdb
 
 from ingestion import raw
@@ -22,6 +24,34 @@ def declared_types(table: Table, found: dict[str, str]) -> dict[str, str]:
                 " read it"
             )
     return {name: found[name] for name in table.columns}
+
+
+def refuse_an_earlier_clock(connection: duckdb.DuckDBPyConnection) -> None:
+    """Refuse a clock that was set back: news would be older than what it is newer than."""
+    latest: list[tuple[str, datetime]] = []
+    for schema, table in connection.execute(
+        "select schema_name, table_name from duckdb_tables()"
+        " where table_name = '_dlt_loads' or (schema_name, table_name) = ('builds', 'builds')"
+    ).fetchall():
+        what, column = (
+            ("load", "inserted_at")
+            if table == "_dlt_loads"
+            else ("build", "coalesce(ended_at, began_at)")
+        )
+        (at,) = connection.execute(
+            f"select epoch_us(max({column})) from {raw.quoted(schema)}.{raw.quoted(table)}"
+        ).fetchone()
+        if at is not None:
+            latest.append((what, datetime.fromtimestamp(at / 1_000_000, UTC)))
+    what, at = max(
+        latest, key=lambda known: known[1], default=("", datetime.min.replace(tzinfo=UTC))
+    )
+    if (now := datetime.now(UTC)) < at:
+        raise LoadError(
+            f"clock: expected a time after that of the latest {what}, {at:%Y-%m-%d %H:%M:%S} UTC,"
+            f" found {now:%Y-%m-%d %H:%M:%S} UTC; set this machine's clock right and load again,"
+            " or, where the clock was wrong then, wait until that time is past"
+        )
 
 
 def refuse_other_columns(

@@ -17,14 +17,15 @@ from publishing import trace as tracing
 from publishing.errors import PublishingError, UsageError
 from publishing.paths import reports_folder, serving_folder, target_folder, warehouse_path
 from publishing.publish import Published, publish
+from publishing.verify import verify
 from publishing.versions import (
     PUBLISH_FIRST,
     Version,
+    damaged,
     kept_versions,
     roll_back,
     served_file,
     served_version,
-    unreadable,
 )
 
 # `alerts --fail-on` found one; apart from 1, which says that the command could not do its work.
@@ -74,6 +75,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "version", nargs="?", metavar="VERSION", help="default: the one before the served one"
     )
     command.set_defaults(run=_rollback)
+
+    command = commands.add_parser(
+        "verify", help="check that warehouse and published files are what was tested"
+    )
+    command.set_defaults(run=_verify)
 
     command = commands.add_parser("alerts", help="say what needs a decision")
     command.add_argument(
@@ -148,8 +154,8 @@ def _outcome(published: Published, serving: Path) -> str:
 def _versions(_: argparse.Namespace) -> int:
     serving = serving_folder()
     versions, served = kept_versions(serving), served_version(serving)
-    damaged = unreadable(serving, versions)
-    if not versions and not damaged:
+    others = damaged(serving, versions)
+    if not versions and not others:
         raise PublishingError(
             f"serving folder {serving}: expected published versions, found none; {PUBLISH_FIRST}"
         )
@@ -165,8 +171,8 @@ def _versions(_: argparse.Namespace) -> int:
 
     rows = [("version", "published (UTC)", "data through", "rows", ""), *map(cells, versions)]
     print("\n".join(formatting.aligned(rows, right=(3,), indent=0)))
-    for path in damaged:
-        print(f"{path.stem}  cannot be read; remove {path}")
+    for path in others:
+        print(f"{path.stem}  cannot be read, or is not what was published; remove {path}")
     return 0
 
 
@@ -179,6 +185,15 @@ def _rollback(arguments: argparse.Namespace) -> int:
         f" is served {'again' if is_changed else 'already'}"
     )
     return 0
+
+
+def _verify(_: argparse.Namespace) -> int:
+    verified = verify(warehouse_path(), serving_folder(), target_folder())
+    for line in verified.agreeing:
+        print(line)
+    for line in verified.faults:
+        print(f"error: {line}", file=sys.stderr)
+    return 1 if verified.faults else 0
 
 
 def _alerts(arguments: argparse.Namespace) -> int:
@@ -202,7 +217,7 @@ def _report(arguments: argparse.Namespace) -> int:
     from publishing.report import write
 
     try:
-        paths = write(served_file(serving_folder()), arguments.folder)
+        paths = write(serving_folder(), arguments.folder)
     except (OSError, duckdb.Error) as error:
         raise PublishingError(
             f"report {arguments.folder}: expected to write it, found:"

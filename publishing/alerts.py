@@ -9,9 +9,9 @@ from typing import Any
 import duckdb
 
 from publishing import formatting
-from publishing.database import fetch, open_for_reading, reason
+from publishing.database import fetch, reason
 from publishing.errors import PublishingError
-from publishing.versions import PUBLISH_FIRST, served_file
+from publishing.versions import PUBLISH_FIRST, open_served, served_file
 
 SEVERITIES = ("critical", "warning", "notice")
 
@@ -41,18 +41,15 @@ def read_alerts(serving: Path) -> tuple[list[dict[str, Any]], str]:
     Raises:
         PublishingError: nothing is published, or it cannot be read.
     """
-    with open_for_reading(served_file(serving), "published file", PUBLISH_FIRST) as connection:
+    with open_served(serving) as (connection, version):
         try:
             alerts = fetch(connection, ALERTS)
-            (through,) = connection.execute(
-                "select arg_max(data_through_date, published_at) from published_versions"
-            ).fetchone()
         except duckdb.Error as error:
             raise PublishingError(
                 f"published file {served_file(serving)}: expected the alerts, found:"
                 f" {reason(error)}; {PUBLISH_FIRST}"
             ) from error
-    return alerts, str(through)
+    return alerts, str(version.data_through_date)
 
 
 def why(alert: dict[str, Any]) -> str:

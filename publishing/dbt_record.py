@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,10 @@ class Build:
 
     Attributes:
         invocation_id: dbt's id of it.
-        started_at: When it began (UTC).
         relations: (schema, name) of the tables that it built.
     """
 
     invocation_id: str
-    started_at: datetime
     relations: frozenset[tuple[str, str]]
 
 
@@ -75,7 +72,6 @@ def passed_build(target: Path, database: str) -> Build:
         )
     return Build(
         invocation_id=record["metadata"]["invocation_id"],
-        started_at=datetime.fromisoformat(record["metadata"]["invocation_started_at"]),
         relations=frozenset(
             (node["schema"], node["alias"])
             for node in manifest["nodes"].values()

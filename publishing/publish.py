@@ -17,10 +17,11 @@ from pathlib import Path
 
 import duckdb
 
-from publishing.audits import Audited, passed_audits
-from publishing.database import Fingerprint, cannot_open, fingerprint, identifier, literal, reason
+from publishing.audits import Audited
+from publishing.database import Fingerprint, fingerprint, identifier, reason
 from publishing.dbt_record import BUILD_AGAIN, Build, passed_build
 from publishing.errors import PublishingError
+from publishing.tested import LOAD_FIRST, WAREHOUSE, tested
 from publishing.versions import (
     IN_THE_MAKING,
     Version,
@@ -29,6 +30,7 @@ from publishing.versions import (
     keep,
     kept_versions,
     only_one,
+    seal,
     serve,
     served_version,
 )
@@ -36,19 +38,6 @@ from publishing.versions import (
 # Schemas whose tables are published; of the seeds those of the KPIs.
 PUBLISHED_SCHEMAS = ("marts", "audit", "seeds")
 PUBLISHED_SEEDS = "kpi_"
-
-LOAD_FIRST = "load with `python -m ingestion`, then " + BUILD_AGAIN
-
-# The warehouse as it is attached to the new file.
-WAREHOUSE = '"warehouse"'
-
-LOADS = """
-select
-    {source} as source_name,
-    load_id,
-    inserted_at
-from {database}.{schema}._dlt_loads
-"""
 
 CREATE_RECORD = """
 create table published_versions (
@@ -140,9 +129,7 @@ def _publish(
         connection.execute("set enable_progress_bar = false")
         # The whole sample is copied in less; above it DuckDB spills to disk.
         connection.execute("set memory_limit = '2GB'")
-        _attach(connection, warehouse)
-        loads = _loads_before(connection, build)
-        audited = passed_audits(connection, WAREHOUSE)
+        loads, audited = tested(connection, warehouse, build)
         served = served_version(serving)
         same = [version for version in kept if version.dbt_invocation_id == build.invocation_id]
         if same and served:
@@ -164,6 +151,7 @@ def _publish(
     _read_back(new, tables)
     # Readers that forget `read_only=True` are refused, and versions cannot be changed by mistake.
     new.chmod(new.stat().st_mode & 0o555)
+    seal(serving, new, version.version_id)
     with _uninterrupted():
         serve(serving, new)
         keep(serving, version.version_id)
@@ -185,45 +173,6 @@ def _uninterrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, handler)
-
-
-def _attach(connection: duckdb.DuckDBPyConnection, warehouse: Path) -> None:
-    try:
-        connection.execute(f"attach {literal(str(warehouse))} as {WAREHOUSE} (read_only)")
-    except duckdb.Error as error:
-        raise cannot_open(
-            warehouse, "warehouse", "move the file away, load and build again", error
-        ) from error
-
-
-def _loads_before(connection: duckdb.DuckDBPyConnection, build: Build) -> dict[str, str]:
-    """Give the latest load of each source; all must have been complete when the build began."""
-    schemas = connection.execute(
-        "select schema_name from duckdb_tables() where database_name = 'warehouse'"
-        " and table_name = '_dlt_loads' order by schema_name"
-    ).fetchall()
-    if not schemas:
-        raise PublishingError(f"warehouse: expected loads of dlt, found none; {LOAD_FIRST}")
-    loads = " union all ".join(
-        LOADS.format(
-            source=literal(schema.removeprefix("raw_")),
-            database=WAREHOUSE,
-            schema=identifier(schema),
-        )
-        for (schema,) in schemas
-    )
-    latest = connection.execute(
-        f"select source_name, max_by(load_id, inserted_at), max(inserted_at) from ({loads})"
-        " group by source_name order by max(inserted_at) desc"
-    ).fetchall()
-    source, load_id, completed_at = latest[0]
-    if completed_at > build.started_at:
-        raise PublishingError(
-            f"dbt's latest build: expected one that began after load {load_id} of {source} was"
-            f" complete ({completed_at:%Y-%m-%d %H:%M:%S} UTC), found one that began"
-            f" {build.started_at:%Y-%m-%d %H:%M:%S} UTC; {BUILD_AGAIN}"
-        )
-    return {source: load_id for source, load_id, _ in sorted(latest)}
 
 
 def _describe(

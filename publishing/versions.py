@@ -1,7 +1,8 @@
 """The published file and the versions of it that are kept.
 
     serving/tally.duckdb                   what people open
-    serving/versions/<version>.duckdb      hard links of what was published, the latest first to go
+    serving/versions/<version>.duckdb      hard links of what was published, the oldest first to go
+    serving/versions/<version>.json        the seal of each: what the file is, byte by byte
 
 A published file is never written again: a new one takes its place in one step (rename), so that
 who has it open keeps what they opened, and who opens it next sees the new one whole.
@@ -11,6 +12,8 @@ from __future__ import annotations
 
 import difflib
 import fcntl
+import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -21,7 +24,7 @@ from pathlib import Path
 
 import duckdb
 
-from publishing.database import fingerprint, identifier, open_for_reading, reason
+from publishing.database import connect_for_reading, open_for_reading, reason
 from publishing.errors import PublishingError, UsageError
 
 PUBLISH_FIRST = "publish with `python -m publishing publish`"
@@ -80,6 +83,94 @@ def version_file(serving: Path, version_id: str) -> Path:
     return serving / "versions" / f"{version_id}.duckdb"
 
 
+def seal_file(serving: Path, version_id: str) -> Path:
+    """Give the file that says what a version's file is."""
+    return serving / "versions" / f"{version_id}.json"
+
+
+def seal(serving: Path, path: Path, version_id: str) -> None:
+    """Write down what a finished file is, before it is served."""
+    status = path.stat()
+    new = serving / "versions" / f"{IN_THE_MAKING}{version_id}.json"
+    new.write_text(
+        json.dumps(
+            {
+                "version_id": version_id,
+                "size": status.st_size,
+                "modified_ns": status.st_mtime_ns,
+                "sha256": _sha256(path),
+            }
+        )
+    )
+    new.chmod(new.stat().st_mode & 0o555)
+    _to_disk(new)
+    new.replace(seal_file(serving, version_id))
+
+
+def broken_seal(
+    serving: Path, path: Path, version_id: str, *, thorough: bool = False
+) -> str | None:
+    """Say what is wrong with a published file, or nothing.
+
+    Args:
+        serving: The serving folder.
+        path: The file.
+        version_id: The version that it says it is.
+        thorough: Read all of it, although size and time of change are those of then.
+    """
+    seal = seal_file(serving, version_id)
+    try:
+        sealed = json.loads(seal.read_text())
+        expected = {name: sealed[name] for name in ("size", "modified_ns", "sha256")}
+    except FileNotFoundError:
+        return f"expected {seal}, which says what was published, found none"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"expected {seal} to say what was published, found: {reason(error)}"
+    status = path.stat()
+    # A copy that was put back has a time of its own, and may be what it was.
+    if thorough or (status.st_size, status.st_mtime_ns) != (
+        expected["size"],
+        expected["modified_ns"],
+    ):
+        found = _sha256(path)
+        if found != expected["sha256"]:
+            return (
+                f"expected it as it was published (sha256 {expected['sha256'][:12]}), found it"
+                f" changed (sha256 {found[:12]})"
+            )
+    return None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def open_served(serving: Path) -> Iterator[tuple[duckdb.DuckDBPyConnection, Version]]:
+    """Open the served file, if it is as it was published; with the version that it is.
+
+    Raises:
+        PublishingError: there is none, it cannot be read, or somebody changed it.
+    """
+    path = served_file(serving)
+    while True:
+        connection = connect_for_reading(path, "published file", PUBLISH_FIRST)
+        try:
+            before = path.stat().st_ino
+            version = _own_version(connection, path)
+            fault = broken_seal(serving, path, version.version_id)
+            # Another version may have taken its place meanwhile.
+            if fault and path.stat().st_ino != before:
+                continue
+            if fault:
+                raise PublishingError(f"published file {path}: {fault}; {PUBLISH_FIRST}")
+            yield connection, version
+            return
+        finally:
+            connection.close()
+
+
 def read_version(path: Path) -> Version:
     """Read of which version a file is.
 
@@ -87,13 +178,17 @@ def read_version(path: Path) -> Version:
         PublishingError: it is no published file, or cannot be read.
     """
     with open_for_reading(path, "published file", PUBLISH_FIRST) as connection:
-        try:
-            row = connection.execute(OWN_VERSION).fetchone()
-            (rows,) = connection.execute("select sum(row_count) from published_tables").fetchone()
-        except duckdb.Error as error:
-            row, found = None, reason(error)
-        else:
-            found = "none"
+        return _own_version(connection, path)
+
+
+def _own_version(connection: duckdb.DuckDBPyConnection, path: Path) -> Version:
+    try:
+        row = connection.execute(OWN_VERSION).fetchone()
+        (rows,) = connection.execute("select sum(row_count) from published_tables").fetchone()
+    except duckdb.Error as error:
+        row, found = None, reason(error)
+    else:
+        found = "none"
     if row is None:
         raise PublishingError(
             f"published file {path}: expected a row of its version, found: {found}; {PUBLISH_FIRST}"
@@ -102,27 +197,30 @@ def read_version(path: Path) -> Version:
 
 
 def kept_versions(serving: Path) -> list[Version]:
-    """Give the versions that are kept and can be read, oldest first."""
+    """Give the versions that are kept and are as they were published, oldest first."""
     versions = []
     for path in serving.glob("versions/*.duckdb"):
         try:
-            versions.append(read_version(path))
+            version = read_version(path)
         except PublishingError:
-            # Reported by `unreadable`; it must not stand in the way of the others.
+            # Reported by `damaged`; it must not stand in the way of the others.
             continue
+        if version.version_id == path.stem and not broken_seal(serving, path, path.stem):
+            versions.append(version)
     return sorted(versions, key=lambda version: (version.published_at, version.version_id))
 
 
-def unreadable(serving: Path, versions: list[Version]) -> list[Path]:
-    """Give the kept files that are no version that can be read."""
+def damaged(serving: Path, versions: list[Version]) -> list[Path]:
+    """Give the kept files that cannot be read or are not as they were published."""
     read = {version_file(serving, version.version_id) for version in versions}
     return sorted(set(serving.glob("versions/*.duckdb")) - read)
 
 
 def served_version(serving: Path) -> Version | None:
-    """Give the version that is served; None where nothing is, or nothing that can be read."""
+    """Give the version that is served; None where nothing is, or it is not as it was published."""
     try:
-        return read_version(served_file(serving))
+        with open_served(serving) as (_, version):
+            return version
     except PublishingError:
         return None
 
@@ -165,6 +263,18 @@ def clean(serving: Path) -> None:
                 shutil.rmtree(path)
             else:
                 path.unlink()
+    # Of a publish that was killed before it served what it had sealed.
+    served = _version_id(served_file(serving))
+    for path in serving.glob("versions/*.json"):
+        if path.stem != served and not path.with_suffix(".duckdb").exists():
+            path.unlink()
+
+
+def _version_id(path: Path) -> str | None:
+    try:
+        return read_version(path).version_id
+    except PublishingError:
+        return None
 
 
 def cannot_write(serving: Path, error: OSError) -> PublishingError:
@@ -207,6 +317,7 @@ def forget(serving: Path, versions: list[Version], served: Version, number: int)
     ]
     for version_id in removed:
         version_file(serving, version_id).unlink()
+        seal_file(serving, version_id).unlink(missing_ok=True)
     return removed
 
 
@@ -234,7 +345,8 @@ def roll_back(serving: Path, version_id: str | None = None) -> tuple[Version, bo
         if served and version.version_id == served.version_id:
             return version, False
         path = version_file(serving, version.version_id)
-        _check(path)
+        if fault := broken_seal(serving, path, version.version_id, thorough=True):
+            raise PublishingError(f"version {version.version_id}: {fault}; choose another version")
         new = serving / f"{IN_THE_MAKING}rollback.duckdb"
         _link(path, new)
         serve(serving, new)
@@ -262,28 +374,6 @@ def _wanted(versions: list[Version], served: Version | None, version_id: str | N
             f" nearest: {', '.join(nearest) or 'none is kept'}"
         )
     return by_id[version_id]
-
-
-def _check(path: Path) -> None:
-    """Hold a kept file against what it says was published."""
-    with open_for_reading(path, "version", "choose another version") as connection:
-        try:
-            for schema, table, *published in connection.execute(
-                "select table_schema, table_name, row_count, checksum from published_tables"
-            ).fetchall():
-                name = f"{identifier(schema)}.{identifier(table)}"
-                found = fingerprint(connection, name)
-                if [*found] != published:
-                    raise PublishingError(
-                        f"version {path.stem}: expected {schema}.{table} with {published[0]:,} rows"
-                        f" and checksum {published[1]}, found {found.row_count:,} rows and"
-                        f" {found.checksum}; the file was changed: choose another version"
-                    )
-        except duckdb.Error as error:
-            raise PublishingError(
-                f"version {path.stem}: expected a file as it was published, found:"
-                f" {reason(error)}; choose another version"
-            ) from error
 
 
 def _keep_served(serving: Path) -> None:

@@ -51,17 +51,17 @@ STATUS_WORDS = {
 }
 
 
-def write(served: Path, folder: Path) -> list[Path]:
+def write(serving: Path, folder: Path) -> list[Path]:
     """Write `kpi.html` and `kpi-mail.html` from the published file.
 
     Args:
-        served: The published DuckDB file.
+        serving: Folder of the published file.
         folder: Where the files go; made where it is not there.
 
     Returns:
         The files. Either is the old one or the new one at any time, never half of it.
     """
-    report = queries.read(served)
+    report = queries.read(serving)
     # Both are drawn before the first is written: a failure leaves both as they were.
     pages = {"kpi.html": page(report), "kpi-mail.html": mail(report)}
     folder.mkdir(parents=True, exist_ok=True)

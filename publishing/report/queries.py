@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 
 from publishing import database
-from publishing.versions import PUBLISH_FIRST, Version, read_version
+from publishing.versions import Version, open_served
 
 Row = dict[str, Any]
 
@@ -88,14 +88,13 @@ class Report:
         return [kpi for kpi in self.kpis if kpi["kpi_id"] in first]
 
 
-def read(served: Path) -> Report:
+def read(serving: Path) -> Report:
     """Read the published file, which is opened for reading only.
 
     Raises:
-        PublishingError: it is no published file, or cannot be read.
+        PublishingError: nothing is published, it cannot be read, or somebody changed it.
     """
-    version = read_version(served)
-    with database.open_for_reading(served, "published file", PUBLISH_FIRST) as connection:
+    with open_served(serving) as (connection, version):
         return _read(connection, version)
 
 

@@ -20,6 +20,7 @@ from environment import ENVIRONMENT, ROOT
 
 from publishing.__main__ import main
 from publishing.publish import Published, publish
+from publishing.versions import read_version, seal
 
 
 class Shop:
@@ -48,6 +49,7 @@ class Shop:
             kept = self.serving / "versions" / version.name
             kept.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(version, kept)
+            shutil.copy2(version.with_suffix(".json"), kept.with_suffix(".json"))
             if version.samefile(built / "serving" / self.served.name):
                 os.link(kept, self.served)
 
@@ -60,11 +62,30 @@ class Shop:
         return self.publish(keep)
 
     def build_again(self) -> str:
-        """Let dbt's record be of another build that came to the same; give its id."""
+        """Let the records be of another build that came to what is there; give its id."""
         record = self.record()
-        record["metadata"]["invocation_id"] = str(uuid.uuid4())
+        record["metadata"]["invocation_id"] = invocation_id = str(uuid.uuid4())
         self.write_record(record)
-        return record["metadata"]["invocation_id"]
+        with duckdb.connect(self.warehouse) as connection:
+            connection.execute(
+                "insert into builds.builds select build_number + 1, ?, dbt_command, dlt_load_ids,"
+                " now(), now() from builds.builds order by build_number desc limit 1",
+                [invocation_id],
+            )
+            connection.execute("update builds.build_tables set build_number = build_number + 1")
+            for schema, name in connection.execute(
+                "select table_schema, table_name from builds.build_tables"
+            ).fetchall():
+                held = connection.execute(
+                    "select count(*), coalesce(sum(hash(t)), 0)::varchar"
+                    f' from "{schema}"."{name}" as t'
+                ).fetchone()
+                connection.execute(
+                    "update builds.build_tables set row_count = ?, checksum = ?"
+                    " where table_schema = ? and table_name = ?",
+                    [*held, schema, name],
+                )
+        return invocation_id
 
     def record(self) -> dict[str, Any]:
         return json.loads((self.target / "run_results.json").read_text())
@@ -123,6 +144,17 @@ class Shop:
             for statement in statements:
                 connection.execute(statement)
 
+    def change_served(self, *statements: str) -> None:
+        """Have something else published: the served file and its seal."""
+        path = self.folder / "changed.duckdb"
+        shutil.copy(self.served, path)
+        path.chmod(0o600)
+        with duckdb.connect(path) as connection:
+            for statement in statements:
+                connection.execute(statement)
+        path.replace(self.served)
+        seal(self.serving, self.served, read_version(self.served).version_id)
+
     def query(self, query: str, path: Path | None = None) -> list[tuple]:
         """Read from the warehouse, or from another file."""
         with duckdb.connect(path or self.warehouse, read_only=True) as connection:
@@ -137,7 +169,13 @@ class Shop:
         return version_id
 
     def kept(self) -> list[str]:
-        return sorted(path.name for path in (self.serving / "versions").iterdir())
+        """Give the versions that are kept; each has its seal beside it."""
+        names = sorted(path.name for path in (self.serving / "versions").iterdir())
+        seals = [name for name in names if name.endswith(".json")]
+        assert [name.replace(".json", ".duckdb") for name in seals] == [
+            name for name in names if name.endswith(".duckdb")
+        ]
+        return [name for name in names if name not in seals]
 
     def leftovers(self) -> list[str]:
         """Give what is in the serving folder and should not be."""

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 from synthetic import Shop, one_error
 
 from publishing import alerts as alerting
-from publishing.__main__ import main
 
 
 def alert(**changes: object) -> dict[str, Any]:
@@ -136,31 +133,21 @@ def test_the_alerts_are_those_of_the_published_file(traced: Shop):
     ],
 )
 def test_fail_on_a_severity_or_a_worse_one(
-    traced: Shop,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    severities: list[str],
-    fail_on: str | None,
-    code: int,
+    open_shop: Shop, severities: list[str], fail_on: str | None, code: int
 ):
-    monkeypatch.setenv("TALLY_SERVING", str(tmp_path))
-    with duckdb.connect(tmp_path / "tally.duckdb") as connection:
-        connection.execute(f"attach '{traced.served}' as served (read_only)")
-        connection.execute("create table published_versions as from served.published_versions")
-        connection.execute("create schema marts")
-        connection.execute("create table marts.dim_dates as from served.marts.dim_dates")
-        connection.execute("create table marts.kpi_alerts as from served.marts.kpi_alerts limit 0")
-        for severity in severities:
-            connection.execute(
-                "insert into marts.kpi_alerts select * replace (? as severity)"
-                " from served.marts.kpi_alerts limit 1",
-                [severity],
-            )
-    assert main(["alerts", *(["--fail-on", fail_on] if fail_on else [])]) == code
-    printed = capsys.readouterr().out
+    one = "(select * from marts.kpi_alerts order by all limit 1)"
+    open_shop.change_served(
+        f"create table one as select * from {one}",
+        "delete from marts.kpi_alerts",
+        *(
+            f"insert into marts.kpi_alerts select * replace ('{severity}' as severity) from one"
+            for severity in severities
+        ),
+    )
+    done = open_shop.run("alerts", *(["--fail-on", fail_on] if fail_on else []))
+    assert done.returncode == code, done.stderr
     for severity in ("critical", "warning", "notice"):
-        assert f"{severity} ({severities.count(severity)})" in printed
+        assert f"{severity} ({severities.count(severity)})" in done.stdout
 
 
 def test_nothing_published_is_said_in_one_line(shop: Shop):
@@ -168,7 +155,6 @@ def test_nothing_published_is_said_in_one_line(shop: Shop):
     assert "expected a DuckDB file, found none; publish with `python -m publishing publish`" in line
 
 
-def test_a_file_without_alerts_is_said_to_be_so(shop: Shop):
-    shop.serving.mkdir()
-    duckdb.connect(shop.served).close()
-    assert "expected the alerts, found" in one_error(shop.run("alerts"), 1)
+def test_a_file_without_alerts_is_said_to_be_so(open_shop: Shop):
+    open_shop.change_served("drop table marts.kpi_alerts")
+    assert "expected the alerts, found" in one_error(open_shop.run("alerts"), 1)

@@ -261,7 +261,7 @@ def test_a_load_after_the_build_is_refused(published: Shop):
         " now(), schema_version_hash from raw_promotion_feed._dlt_loads limit 1"
     )
     line = refused(published)
-    assert "began after load 9999999999.9 of promotion_feed was complete" in line
+    assert "expected one that read load 9999999999.9 of promotion_feed, which was" in line
 
 
 @pytest.mark.parametrize(
@@ -377,7 +377,9 @@ def test_no_control_totals_are_refused(published: Shop):
 
 def test_a_table_that_is_gone_is_named(published: Shop):
     published.change("drop table marts.fct_household_months")
-    assert "the table marts.fct_household_months" in refused(published)
+    line = refused(published)
+    assert line.startswith("warehouse: marts.fct_household_months: expected ")
+    assert "found no table" in line
 
 
 def test_checks_come_before_the_word_that_nothing_is_new(open_shop: Shop):
@@ -547,7 +549,8 @@ def test_killed_between_serving_and_keeping_the_next_one_keeps_it(open_shop: Sho
     )
     assert open_shop.python("-c", code).returncode == -signal.SIGKILL
     version = open_shop.version_id()
-    assert is_whole(open_shop.served) and f"{version}.duckdb" not in open_shop.kept()
+    assert is_whole(open_shop.served)
+    assert not (open_shop.serving / "versions" / f"{version}.duckdb").exists()
     done = open_shop.run("publish")
     assert "nothing new to publish" in done.stdout and "which is served" in done.stdout
     assert f"{version}.duckdb" in open_shop.kept()
@@ -632,7 +635,7 @@ def test_readers_never_notice_a_publish(shop: Shop):
         ),
     )
     shop.shrink("fct_sales_lines", "fct_baskets", "fct_household_months", "kpi_values")
-    shop.publish()
+    shop.publish_again()
     stop = shop.folder / "stop"
     readers = [
         shop.popen("-c", READER, str(shop.served), str(stop), kind) for kind in ("hasty", "patient")

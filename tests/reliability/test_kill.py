@@ -122,7 +122,7 @@ def assert_tidy(stage: Stage, versions: int) -> None:
     assert list(stage.temporary.iterdir()) == []
     files = stage.serving_files() - {".lock", "versions", "tally.duckdb"}
     assert len(files) == versions, files
-    assert all(re.fullmatch(r"versions/[^.]+\.duckdb", name) for name in files), files
+    assert all(re.fullmatch(r"versions/[^.]+\.(duckdb|json)", name) for name in files), files
 
 
 @pytest.mark.parametrize("kill", planned(), ids=str)

@@ -10,6 +10,7 @@ from browser import CHROMIUM, Browser
 from dbt_project import DbtProject, succeeded
 
 from publishing.report import write
+from publishing.versions import read_version, seal
 
 Alter = Callable[..., Path]
 
@@ -28,20 +29,23 @@ def published(small_build: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def reports(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the small company's reports; for reading only."""
     folder = tmp_path_factory.mktemp("reports")
-    write(published, folder)
+    write(published.parent, folder)
     return folder
 
 
 @pytest.fixture
 def alter(published: Path, tmp_path: Path) -> Alter:
-    """Makes a copy of the published file in which some statements were run."""
+    """Makes a published file that is another one in what some statements change."""
 
     def make(*statements: str) -> Path:
-        path = Path(shutil.copy(published, tmp_path / "altered.duckdb"))
+        serving = tmp_path / "altered"
+        (serving / "versions").mkdir(parents=True)
+        path = Path(shutil.copy(published, serving))
         path.chmod(0o600)
         with duckdb.connect(path) as connection:
             for statement in statements:
                 connection.execute(statement)
+        seal(serving, path, read_version(path).version_id)
         return path
 
     return make

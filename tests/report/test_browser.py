@@ -173,7 +173,7 @@ def test_it_prints(browser, reports, name, is_dark):
 
 
 def test_hostile_text_is_not_run(browser, alter, tmp_path):
-    write(alter(*HOSTILE_STATEMENTS), tmp_path)
+    write(alter(*HOSTILE_STATEMENTS).parent, tmp_path)
     for name in ("kpi.html", "kpi-mail.html"):
         shown(browser, tmp_path / name)
         assert browser.run("window.hacked") is None
@@ -183,7 +183,7 @@ def test_hostile_text_is_not_run(browser, alter, tmp_path):
 
 @pytest.mark.parametrize("what", ["nothing at all", "a KPI of nulls", "no complete period"])
 def test_missing_data_raises_nothing_in_the_browser(browser, alter, tmp_path, what):
-    write(alter(*MISSING[what]), tmp_path)
+    write(alter(*MISSING[what]).parent, tmp_path)
     page = tmp_path / "kpi.html"
     browser.open(page)
     browser.wait_for("document.getElementById('trend-kpi').options.length === 18")
