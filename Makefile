@@ -1,8 +1,16 @@
 # Every target calls the tools' own commands and prints them. `make run` and `make test` do all the
 # set-up; afterwards, `. .venv/bin/activate` and type dbt's commands as anywhere.
 
+# What is typed reaches the commands as it is, by the environment: neither make nor a shell reads it.
+override PYTHON := $(value PYTHON)
+override VERSION := $(value VERSION)
+override KPI := $(value KPI)
+override PERIOD := $(value PERIOD)
+override SLICE := $(value SLICE)
+export PYTHON VERSION KPI PERIOD SLICE
+
 # The first one of these that is supported; `make PYTHON=...` names another.
-PYTHONS := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
+PYTHONS := python3 python3.14 python3.13 python3.12 python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -25,7 +33,7 @@ setup: $(VENV)/.locked ## Set up the environment .venv from the lock file
 
 $(VENV)/.locked: locks/bootstrap.txt locks/core.txt
 	@test -x $(BIN)/pip || { \
-		for python in $(PYTHONS); do \
+		for python in $${PYTHON:-$(PYTHONS)}; do \
 			found="$$found$${found:+, }$$python is $$($$python --version 2>/dev/null || echo not there)"; \
 			$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null && break; \
 			python=; \
@@ -59,7 +67,7 @@ verify: setup ## Check that warehouse and published files are still what was tes
 
 .PHONY: rollback
 rollback: setup ## Serve the version before again, or another: VERSION=...
-	python -m publishing rollback $(VERSION)
+	python -m publishing rollback $${VERSION:+"$$VERSION"}
 
 .PHONY: alerts
 alerts: setup ## Say what needs a decision

@@ -3,7 +3,8 @@
 `.dlt/config.toml`, `.dlt/secrets.toml` or environment variables: for the source `retail_db`,
 `[sources.retail_db] type` (`SOURCES__RETAIL_DB__TYPE`) is `sample`, `postgresql` or `mysql`, and
 `[sources.retail_db.credentials]` (`SOURCES__RETAIL_DB__CREDENTIALS`, a URL) says where the
-database is and who reads it.
+database is and who reads it. `schema` names the tables' schema; `row_security = true` says that it
+is meant where PostgreSQL's policies hide rows from the reader.
 """
 
 from __future__ import annotations
@@ -79,10 +80,24 @@ def _open(name: str, timezone: str, until: date | None, stack: ExitStack) -> Sou
     from ingestion.database import Database
 
     database = Database(
-        name, _credentials(name, kind), dlt.config.get(f"sources.{name}.schema", str)
+        name,
+        _credentials(name, kind),
+        dlt.config.get(f"sources.{name}.schema", str),
+        row_security=_row_security(name),
     )
     stack.callback(database.close)
     return database
+
+
+def _row_security(name: str) -> bool:
+    """Whether it is meant that policies of the database hide rows from the reader."""
+    try:
+        return bool(dlt.config.get(f"sources.{name}.row_security", bool))
+    except (ConfigurationException, ValueError):
+        raise LoadError(
+            f"source {name}: row_security: expected true or false, found neither; correct"
+            f" [sources.{name}] in .dlt/config.toml"
+        ) from None
 
 
 def _credentials(name: str, kind: str) -> ConnectionStringCredentials:

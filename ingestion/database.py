@@ -48,18 +48,26 @@ CONNECT_DEFAULTS = {
 # What the load needs, whatever they say.
 CONNECT_ARGUMENTS = {
     "postgresql": {
-        # The transaction is idle while ADBC reads its snapshot, however long that takes.
+        # The transaction is idle while ADBC reads its snapshot, however long that takes. Digits of
+        # doubles are all written, whatever the role's setting.
         "options": (
             "-c timezone=UTC -c datestyle=ISO -c client_encoding=UTF8"
-            " -c idle_in_transaction_session_timeout=0"
+            " -c idle_in_transaction_session_timeout=0 -c extra_float_digits=1"
         ),
     },
     "mysql": {
         "charset": "utf8mb4",
-        # Rows wait at the server while those before them are written to Parquet.
-        "init_command": "set time_zone = '+00:00', net_write_timeout = 600",
+        # Rows wait at the server while those before them are written to Parquet. A server can be
+        # set to end every answer after some rows.
+        "init_command": (
+            "set time_zone = '+00:00', net_write_timeout = 600,"
+            " sql_select_limit = 18446744073709551615"
+        ),
     },
 }
+
+# What a policy hides is counted by nobody, and taken for deleted: PostgreSQL refuses to hide it.
+ROW_SECURITY_OFF = " -c row_security=off"
 
 BEGIN = {
     "postgresql": ["set transaction isolation level repeatable read, read only"],
@@ -93,6 +101,10 @@ PASSING = (
 REMEDIES = {
     "password authentication failed": "correct user and password in .dlt/secrets.toml",
     "access denied": "correct user and password in .dlt/secrets.toml, or grant what is missing",
+    "row-level security policy": (
+        "let the user read all rows (`alter role USER bypassrls`), or, where what the policies show"
+        " it is meant, say so: row_security = true for the source in .dlt/config.toml"
+    ),
     "permission denied for schema": "grant it (`grant usage on schema SCHEMA to USER`)",
     "permission denied": "grant it (`grant select on TABLE to USER`)",
     "command denied": "grant it (`grant select on TABLE to 'USER'`)",
@@ -150,13 +162,19 @@ class Database:
         name: Name of the source, for messages.
         credentials: Where it is and who reads it: a user that may read and nothing else.
         schema: Schema of the tables; None for the user's own (PostgreSQL: the search path's).
+        row_security: Whether it is meant that policies hide rows from the user (PostgreSQL).
 
     Raises:
         LoadError: it cannot be reached or does not let the user in.
     """
 
     def __init__(
-        self, name: str, credentials: ConnectionStringCredentials, schema: str | None = None
+        self,
+        name: str,
+        credentials: ConnectionStringCredentials,
+        schema: str | None = None,
+        *,
+        row_security: bool = False,
     ):
         """Connect, and begin the transaction that everything is read in."""
         self._name = name
@@ -169,7 +187,7 @@ class Database:
                 f" {url.drivername}; correct .dlt/secrets.toml"
             )
         self._url = url.set(drivername=DRIVERS[self._kind])
-        self._arguments = _connect_arguments(self._url, self._kind)
+        self._arguments = _connect_arguments(self._url, self._kind, row_security)
         self._engine = sa.create_engine(
             self._url, connect_args=self._arguments, hide_parameters=True
         )
@@ -519,14 +537,15 @@ def _one_ahead(
             yield coming.result()
 
 
-def _connect_arguments(url: sa.URL, kind: str) -> dict[str, object]:
+def _connect_arguments(url: sa.URL, kind: str, row_security: bool) -> dict[str, object]:
     """Give what a connection is made with beside what the credentials say."""
     arguments: dict[str, object] = {
         name: value for name, value in CONNECT_DEFAULTS[kind].items() if name not in url.query
     } | CONNECT_ARGUMENTS[kind]
     if kind == "postgresql":
         # Of two that set the same, the later one holds.
-        arguments["options"] = f"{url.query.get('options', '')} {arguments['options']}"
+        hides = "" if row_security else ROW_SECURITY_OFF
+        arguments["options"] = f"{url.query.get('options', '')} {arguments['options']}{hides}"
     elif url.password:
         # PyMySQL writes a text in Latin 1.
         arguments["password"] = url.password.encode()

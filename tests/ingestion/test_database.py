@@ -896,6 +896,92 @@ def test_a_missing_grant_is_one_line_with_what_to_do(loader: Loader):
     assert "grant" in line
 
 
+# What a server would leave out without a word
+
+
+@pytest.fixture
+def hidden(bench: Bench, postgresql: PostgresShop) -> Iterator[tuple[Loader, Table]]:
+    """Nine rows, loaded, of which the reader sees six from then on: a policy hides the others."""
+    postgresql.load(bench.company)
+    loader = Loader(bench, postgresql)
+    table = replace(
+        BY_NAME["campaigns"],
+        name="typed",
+        columns={"id": "bigint", "tenant": "text"},
+        primary_key=("id",),
+        deletes="keys",
+    )
+    with table_typed(postgresql, "id bigint primary key, tenant text"):
+        for number in range(9):
+            insert(postgresql, number, "ab"[number % 3 == 2])
+        assert loader.load([table])["typed"].in_warehouse == 9
+        postgresql.execute(
+            f"create policy p on typed for select to {postgresql.username} using (tenant = 'a')"
+        )
+        postgresql.execute("alter table typed enable row level security")
+        yield loader, table
+
+
+def test_rows_that_a_policy_hides_are_not_taken_for_deleted(hidden: tuple[Loader, Table]):
+    loader, table = hidden
+    line = loader.refused([table])
+    assert "row-level security policy" in line and "retail_db.typed" in line
+    assert "bypassrls" in line and "row_security = true" in line
+    assert len(loader.bench.query("from raw_retail_db.typed")) == 9
+
+
+def test_who_may_read_all_rows_reads_them(hidden: tuple[Loader, Table]):
+    loader, table = hidden
+    loader.shop.execute(f"alter role {loader.shop.username} bypassrls")
+    try:
+        outcome = loader.load([table])["typed"]
+    finally:
+        loader.shop.execute(f"alter role {loader.shop.username} nobypassrls")
+    assert (outcome.at_source, outcome.in_warehouse, outcome.deleted) == (9, 9, 0)
+
+
+def test_a_part_that_is_meant_is_loaded(
+    hidden: tuple[Loader, Table], monkeypatch: pytest.MonkeyPatch
+):
+    loader, table = hidden
+    monkeypatch.setenv("SOURCES__RETAIL_DB__ROW_SECURITY", "true")
+    outcome = loader.load([table])["typed"]
+    assert (outcome.at_source, outcome.in_warehouse) == (6, 6)
+
+
+def test_row_security_that_is_neither_true_nor_false_is_one_line(
+    hidden: tuple[Loader, Table], monkeypatch: pytest.MonkeyPatch
+):
+    loader, table = hidden
+    monkeypatch.setenv("SOURCES__RETAIL_DB__ROW_SECURITY", "perhaps")
+    assert "row_security: expected true or false" in loader.refused([table])
+
+
+def test_a_server_that_ends_answers_early_gives_all_rows(bench: Bench, mysql: MariaDbShop):
+    mysql.load(bench.company)
+    loader = Loader(bench, mysql)
+    mysql.execute("set global sql_select_limit = 3")
+    try:
+        outcome = loader.load([BY_NAME["products"]])["products"]
+    finally:
+        mysql.execute("set global sql_select_limit = default")
+    assert outcome.in_warehouse == len(bench.company["products"]) > 3
+
+
+def test_a_role_that_writes_doubles_short_gives_all_digits(bench: Bench, postgresql: PostgresShop):
+    postgresql.load(bench.company)
+    loader = Loader(bench, postgresql)
+    with table_typed(postgresql, TYPED["postgresql"].split(",")[0] + ", held double precision"):
+        insert(postgresql, 1, "1234567890.1234567")
+        postgresql.execute(f"alter role {postgresql.username} set extra_float_digits = 0")
+        try:
+            outcome = loader.load([one_column("double")])["typed"]
+        finally:
+            postgresql.execute(f"alter role {postgresql.username} reset extra_float_digits")
+    assert loader.bench.query("select held from raw_retail_db.typed") == [(1234567890.1234567,)]
+    assert list(outcome.differing) == []
+
+
 @pytest.mark.parametrize("shop", ["postgresql"], indirect=True)
 def test_a_second_connection_that_fails_is_one_line(
     loader: Loader, monkeypatch: pytest.MonkeyPatch

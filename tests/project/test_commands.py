@@ -346,6 +346,57 @@ def test_run_is_a_load_a_build_a_publish_the_report_the_docs_and_the_summary():
     ]
 
 
+HOSTILE = "x y; touch f `touch f` $(touch f) $(shell touch f) ${HOME} $HOME ' \" \\ *"
+
+
+@pytest.mark.parametrize("by_environment", [False, True])
+@pytest.mark.parametrize(
+    ("target", "variables", "arguments"),
+    [
+        ("rollback", ["VERSION"], ["rollback", HOSTILE]),
+        (
+            "trace",
+            ["KPI", "PERIOD", "SLICE"],
+            ["trace", "--kpi", HOSTILE, "--period", HOSTILE, "--slice", HOSTILE],
+        ),
+        ("rollback", [], ["rollback"]),
+        ("trace", [], ["trace"]),
+    ],
+)
+def test_what_is_typed_reaches_the_command_and_no_shell(
+    tmp_path: Path, target: str, variables: list[str], arguments: list[str], by_environment: bool
+):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    shutil.copytree(ROOT / "locks", tmp_path / "locks")
+    binaries = tmp_path / ".venv/bin"
+    binaries.mkdir(parents=True)
+    python = binaries / "python"
+    python.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\" > told\n")
+    python.chmod(0o755)
+    (tmp_path / ".venv/.locked").touch()
+    before = {path.name for path in tmp_path.iterdir()}
+    typed = {name: HOSTILE for name in variables}
+    completed = subprocess.run(
+        ["make", target, *(() if by_environment else (f"{name}={HOSTILE}" for name in typed))],
+        cwd=tmp_path,
+        env={**ENVIRONMENT, **(typed if by_environment else {})},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert completed.returncode == 0, completed.stderr
+    assert (tmp_path / "told").read_text().splitlines() == ["-m", "publishing", *arguments]
+    assert {path.name for path in tmp_path.iterdir()} == before | {"told"}
+
+
+def test_a_python_that_is_named_is_no_shell_text(tmp_path: Path):
+    pythons = Pythons(tmp_path)
+    error = pythons.setup("PYTHON=x; $(shell touch f) `touch f`")
+    assert error.startswith(EXPECTED)
+    assert not (pythons.folder / "f").exists()
+
+
 class Pythons:
     """A folder with the Makefile, and Pythons on the PATH that say which they are."""
 
