@@ -415,6 +415,8 @@ from duckdb_columns()
 where
     not internal
     and (schema_name, table_name) in (select (schema_name, table_name) from duckdb_tables())
+    -- The record of builds is another one after each.
+    and schema_name <> 'builds'
 group by all
 """
 

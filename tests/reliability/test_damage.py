@@ -148,7 +148,7 @@ def test_damaged_kept_version(stage: Stage, damage, tried):
     assert came_to.code == 0, came_to
     assert differing(stage.published_now(), stage.published[2]) == []
     listed = stage.run_other("python", "-m", "publishing", "versions")
-    assert f"cannot be read; remove {version}" in listed.out, listed
+    assert f"cannot be read, or is not what was published; remove {version}" in listed.out, listed
     came_to = stage.run_other("python", "-m", "publishing", "rollback", version.stem)
     assert version.stem in error_line(came_to, came_to.code)
     assert digest(version) == remains

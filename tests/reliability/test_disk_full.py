@@ -55,8 +55,9 @@ def test_build(stage: Stage, kilobytes: int, tried):
 
         came_to = stage.run("dbt build", 2)
 
-        # dbt's own words: the cause under each model that failed, the rest is skipped.
-        assert came_to.code == 1, came_to
+        # dbt's own words: the cause under each model that failed, the rest is skipped. Its code is
+        # 2 where there was no room for what its hook writes down.
+        assert came_to.code in (1, 2), came_to
         assert "No space left on device" in came_to.out and came_to.err == ""
         held, before = stage.held(), stage.contents["loaded 2"]
         raw = [name for name in before if name.startswith("raw_")]

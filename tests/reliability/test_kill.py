@@ -121,7 +121,8 @@ def assert_tidy(stage: Stage, versions: int) -> None:
     assert {path.name for path in stage.warehouse.parent.iterdir()} == {"tally.duckdb"}
     assert list(stage.temporary.iterdir()) == []
     files = stage.serving_files() - {".lock", "versions", "tally.duckdb"}
-    assert len(files) == versions, files
+    # Each with its seal.
+    assert len(files) == 2 * versions, files
     assert all(re.fullmatch(r"versions/[^.]+\.(duckdb|json)", name) for name in files), files
 
 
