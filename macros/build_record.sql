@@ -4,6 +4,9 @@
 
    dbt_project.yml calls both as hooks. `dbt test` and what else changes no table is not recorded. #}
 {% macro begin_build() -%}
+    {%- if execute -%}
+        {%- do adapter.dispatch('refuse_another_warehouse', 'tally')() -%}
+    {%- endif -%}
     {%- if execute and flags.WHICH in ['build', 'run', 'seed', 'snapshot'] -%}
         {%- do adapter.dispatch('begin_build', 'tally')() -%}
     {%- endif -%}
@@ -29,6 +32,35 @@
 {# Whether everything passed; a warning is not a pass. #}
 {% macro build_passed(statuses) -%}
     {{- return(statuses | reject('in', ['success', 'pass', 'no-op']) | list | length == 0) -}}
+{%- endmacro %}
+
+{% macro default__refuse_another_warehouse() -%}
+{%- endmacro %}
+
+{# A path in profiles.yml is one from the current folder, which is another project's where
+   `--project-dir` is given: its warehouse would be overwritten. #}
+{% macro duckdb__refuse_another_warehouse() -%}
+    {%- set file = run_query(
+        'select path from duckdb_databases() where database_name = ' ~ quoted(target.database)
+    ).rows[0][0] -%}
+    {%- set fault = warehouse_fault(
+        target.path, file, invocation_args_dict.get('project_dir')
+    ) -%}
+    {%- if fault -%}
+        {{ exceptions.raise_compiler_error(fault) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{# What is wrong with where the warehouse is, or nothing. #}
+{% macro warehouse_fault(path, file, project_dir) -%}
+    {%- if file and not path.startswith('/') and project_dir not in [none, '.', './']
+        and file != project_dir ~ '/' ~ path -%}
+        {{- return(
+            'warehouse: expected ' ~ project_dir ~ '/' ~ path ~ ', of the project that is built, found '
+            ~ file ~ '; nothing was built: change into the folder of the project, or set'
+            ~ ' TALLY_WAREHOUSE to an absolute path'
+        ) -}}
+    {%- endif -%}
 {%- endmacro %}
 
 {# Publishing reads DuckDB files alone. #}

@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 import psutil
 import pytest
-from dbt_project import DbtProject, copy_of_project, succeeded
+from dbt_project import DbtProject, copy_of_project, run, succeeded
 from environment import ENVIRONMENT, ROOT
 
 # dbt
@@ -480,3 +480,44 @@ def test_first_supported_python_on_the_path_is_taken(
         pythons.add(name, version)
     error = pythons.setup()
     assert error.startswith(f"error: {taken} cannot make virtual environments; ")
+
+
+# Two projects
+
+
+@pytest.mark.parametrize("there", ["{parent}/b", "../b"])
+@pytest.mark.parametrize("command", ["build", "test", "seed"])
+def test_a_project_that_is_named_never_writes_to_the_warehouse_of_the_folder(
+    tmp_path: Path, built: DbtProject, command: str, there: str
+):
+    """`dbt build --project-dir B`, typed in A."""
+    here, _ = (copy_of_project(tmp_path / name) for name in "ab")
+    there = there.format(parent=tmp_path)
+    warehouse = here / "warehouse" / "tally.duckdb"
+    warehouse.parent.mkdir()
+    shutil.copy(built.warehouse, warehouse)
+    before = warehouse.read_bytes()
+    done = run(
+        ("dbt", "--no-use-colors", command, "--select", "age_bands", "--project-dir", there),
+        here,
+        {**ENVIRONMENT, "DBT_TARGET_PATH": str(tmp_path / "target")},
+    )
+    assert done.returncode == 2
+    assert f"expected {there}/warehouse/tally.duckdb, of the project" in done.stdout
+    assert f"found {warehouse}; nothing was built: change into the folder" in done.stdout
+    assert warehouse.read_bytes() == before
+
+
+@pytest.mark.parametrize("option", [(), ("--project-dir", ".")])
+def test_a_project_is_built_in_its_own_folder(
+    tmp_path: Path, built: DbtProject, option: tuple[str, ...]
+):
+    here = copy_of_project(tmp_path / "a")
+    (here / "warehouse").mkdir()
+    shutil.copy(built.warehouse, here / "warehouse")
+    done = run(
+        ("dbt", "--no-use-colors", "seed", "--select", "age_bands", *option),
+        here,
+        {**ENVIRONMENT, "DBT_TARGET_PATH": str(tmp_path / "target")},
+    )
+    assert done.returncode == 0, done.stdout
