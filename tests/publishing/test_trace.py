@@ -291,7 +291,8 @@ def test_a_period_is_said_with_its_dates_and_as_it_can_be_asked_for(
         (["net_sales", "2018-W23"], "week 23 begins 2017-05-29; nearest: 2017-W23"),
         (["net_sales", "June"], "expected a month 2017-06, a day"),
         (["net_sales", "2017-13"], "month must be in 1..12"),
-        (["net_sales", "2017-02-30"], "day is out of range"),
+        # Python says it in other words from version to version.
+        (["net_sales", "2017-02-30"], r"day (is out of|30 must be in) range"),
         (["household_retention_rate", "2017-06-15"], "expected a month or week"),
         (["net_sales", "2017-06", "departmen=GROCERY"], "nearest: department"),
         (["net_sales", "2017-06", "campaign=1"], "slice campaign: expected one that net_sales has"),
