@@ -17,11 +17,10 @@ from pathlib import Path
 
 import duckdb
 
-from publishing.audits import Audited
 from publishing.database import Fingerprint, fingerprint, identifier, reason
-from publishing.dbt_record import BUILD_AGAIN, Build, passed_build
+from publishing.dbt_record import BUILD_AGAIN, Build
 from publishing.errors import PublishingError
-from publishing.tested import LOAD_FIRST, WAREHOUSE, tested
+from publishing.tested import WAREHOUSE, Tested, latest_build, tested
 from publishing.versions import (
     IN_THE_MAKING,
     Version,
@@ -101,11 +100,7 @@ def publish(warehouse: Path, serving: Path, target: Path, versions_to_keep: int)
     Raises:
         PublishingError: nothing was published.
     """
-    if not warehouse.is_file():
-        raise PublishingError(
-            f"warehouse {warehouse}: expected a DuckDB file, found none; {LOAD_FIRST}"
-        )
-    build = passed_build(target, warehouse.stem)
+    build = latest_build(warehouse, target)
     with only_one(serving):
         new = serving / f"{IN_THE_MAKING}tally.duckdb"
         try:
@@ -125,11 +120,7 @@ def _publish(
     kept = kept_versions(serving)
     connection = duckdb.connect(new)
     try:
-        connection.execute("set TimeZone = 'UTC'")
-        connection.execute("set enable_progress_bar = false")
-        # The whole sample is copied in less; above it DuckDB spills to disk.
-        connection.execute("set memory_limit = '2GB'")
-        loads, audited = tested(connection, warehouse, build)
+        found = tested(connection, warehouse, build)
         served = served_version(serving)
         same = [version for version in kept if version.dbt_invocation_id == build.invocation_id]
         if same and served:
@@ -141,8 +132,8 @@ def _publish(
                 removed=forget(serving, kept, served, versions_to_keep),
             )
         history = kept[max(0, len(kept) - versions_to_keep + 1) :]
-        version = _describe(connection, build, loads, audited, kept)
-        tables = _copy_tables(connection, build)
+        version = _describe(connection, build, found, kept)
+        tables = _copy_tables(connection, build, found)
         _record(connection, version, history, tables)
         connection.execute(f"detach {WAREHOUSE}")
         connection.execute("checkpoint")
@@ -178,8 +169,7 @@ def _uninterrupted() -> Iterator[None]:
 def _describe(
     connection: duckdb.DuckDBPyConnection,
     build: Build,
-    loads: dict[str, str],
-    audited: Audited,
+    found: Tested,
     kept: list[Version],
 ) -> Version:
     data_through: date | None
@@ -195,16 +185,16 @@ def _describe(
         version_id=f"{now:%Y%m%dT%H%M%SZ}-{build.invocation_id[:8]}",
         published_at=now,
         dbt_invocation_id=build.invocation_id,
-        dlt_load_ids=loads,
+        dlt_load_ids=found.dlt_load_ids,
         data_through_date=data_through,
-        audited_figure_count=audited.figure_count,
-        control_total_count=audited.control_total_count,
+        audited_figure_count=found.audited.figure_count,
+        control_total_count=found.audited.control_total_count,
         row_count=0,
     )
 
 
 def _copy_tables(
-    connection: duckdb.DuckDBPyConnection, build: Build
+    connection: duckdb.DuckDBPyConnection, build: Build, found: Tested
 ) -> dict[tuple[str, str], Fingerprint]:
     """Copy the tables that this build made; give what the warehouse holds of each.
 
@@ -215,24 +205,19 @@ def _copy_tables(
         for schema, name in build.relations
         if schema in PUBLISHED_SCHEMAS and (schema != "seeds" or name.startswith(PUBLISHED_SEEDS))
     )
-    held = connection.execute(
-        "select schema_name, table_name from duckdb_tables() where database_name = 'warehouse'"
-    ).fetchall()
-    if missing := sorted(set(wanted) - set(held)):
+    if missing := sorted(set(wanted) - set(found.tables)):
         raise PublishingError(
             f"warehouse: expected the table {'.'.join(missing[0])} that dbt built, found none;"
             f" {BUILD_AGAIN}"
         )
-    tables = {}
     connection.begin()
     for schema in PUBLISHED_SCHEMAS:
         connection.execute(f"create schema {identifier(schema)}")
     for schema, name in wanted:
         table = f"{identifier(schema)}.{identifier(name)}"
         connection.execute(f"create table {table} as select * from {WAREHOUSE}.{table}")
-        tables[schema, name] = fingerprint(connection, f"{WAREHOUSE}.{table}")
     connection.commit()
-    return tables
+    return {table: found.tables[table] for table in wanted}
 
 
 def _record(

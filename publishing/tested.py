@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
 from publishing.audits import Audited, passed_audits
 from publishing.build_record import Recorded, changed_since, recorded_build
-from publishing.database import cannot_open, identifier, literal
-from publishing.dbt_record import BUILD_AGAIN, Build
+from publishing.database import Fingerprint, cannot_open, identifier, literal
+from publishing.dbt_record import BUILD_AGAIN, Build, passed_build
 from publishing.errors import PublishingError
 
 LOAD_FIRST = "load with `python -m ingestion`, then " + BUILD_AGAIN
@@ -26,9 +27,39 @@ from {database}.{schema}._dlt_loads
 """
 
 
-def tested(
-    connection: duckdb.DuckDBPyConnection, warehouse: Path, build: Build
-) -> tuple[dict[str, str], Audited]:
+@dataclass(frozen=True)
+class Tested:
+    """A warehouse that is what its build made.
+
+    Attributes:
+        dlt_load_ids: Source to its latest load.
+        audited: How much was audited.
+        tables: (schema, name) to what the table holds.
+    """
+
+    dlt_load_ids: dict[str, str]
+    audited: Audited
+    tables: dict[tuple[str, str], Fingerprint]
+
+
+def latest_build(warehouse: Path, target: Path) -> Build:
+    """Give the latest build of a warehouse, if there is one and dbt says that everything passed.
+
+    Args:
+        warehouse: The file that dbt builds in.
+        target: dbt's folder of artifacts.
+
+    Raises:
+        PublishingError: there is no warehouse, or its latest build cannot be published.
+    """
+    if not warehouse.is_file():
+        raise PublishingError(
+            f"warehouse {warehouse}: expected a DuckDB file, found none; {LOAD_FIRST}"
+        )
+    return passed_build(target, warehouse.stem)
+
+
+def tested(connection: duckdb.DuckDBPyConnection, warehouse: Path, build: Build) -> Tested:
     """Attach a warehouse that is, table by table, what a build made and audited.
 
     Args:
@@ -36,12 +67,13 @@ def tested(
         warehouse: The file that dbt builds in; read only.
         build: What dbt's artifacts say of its latest build.
 
-    Returns:
-        The latest load of each source, and how much was audited.
-
     Raises:
         PublishingError: it is not: the first cause is named.
     """
+    connection.execute("set TimeZone = 'UTC'")
+    connection.execute("set enable_progress_bar = false")
+    # The whole sample is read and copied in less; above it DuckDB spills to disk.
+    connection.execute("set memory_limit = '2GB'")
     _attach(connection, warehouse)
     recorded = recorded_build(connection, WAREHOUSE, build)
     loads = _loads_before(connection, recorded)
@@ -53,7 +85,7 @@ def tested(
             f"warehouse: {changed[0]}{more}; somebody changed it after the build: load the table"
             f" whole where it is raw (`python -m ingestion --full-refresh`), {BUILD_AGAIN}"
         )
-    return loads, audited
+    return Tested(loads, audited, recorded.tables)
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, warehouse: Path) -> None:

@@ -9,9 +9,8 @@ import duckdb
 
 from publishing.audits import Audited
 from publishing.database import reason
-from publishing.dbt_record import passed_build
 from publishing.errors import PublishingError
-from publishing.tested import LOAD_FIRST, tested
+from publishing.tested import latest_build, tested
 from publishing.versions import (
     PUBLISH_FIRST,
     broken_seal,
@@ -69,17 +68,10 @@ def verify(warehouse: Path, serving: Path, target: Path) -> Verified:
 
 
 def _tested(warehouse: Path, target: Path) -> Audited:
-    if not warehouse.is_file():
-        raise PublishingError(
-            f"warehouse {warehouse}: expected a DuckDB file, found none; {LOAD_FIRST}"
-        )
-    build = passed_build(target, warehouse.stem)
+    build = latest_build(warehouse, target)
     with duckdb.connect() as connection:
-        connection.execute("set TimeZone = 'UTC'")
-        connection.execute("set enable_progress_bar = false")
-        connection.execute("set memory_limit = '2GB'")
         try:
-            return tested(connection, warehouse, build)[1]
+            return tested(connection, warehouse, build).audited
         except duckdb.Error as error:
             raise PublishingError(
                 f"warehouse {warehouse}: expected to read it, found: {reason(error)}; put a copy of"

@@ -511,7 +511,7 @@ INTERRUPTS = {
     "in a statement": (
         "import threading; "
         "kill = lambda: os.kill(os.getpid(), signal.SIGINT); "
-        "p._copy_tables = lambda c, b: (threading.Timer(0.1, kill).start(), c.execute("
+        "p._copy_tables = lambda c, *_: (threading.Timer(0.1, kill).start(), c.execute("
         "'select count(*) from range(200000000) t(a) where hash(a) % 7 = 3').fetchall())"
     ),
 }
