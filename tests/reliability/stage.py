@@ -270,7 +270,7 @@ class Stage:
         kept = self.folder / state
         if kept.exists():
             # dbt's folder as it is, but for what takes time to copy and nobody reads.
-            shutil.copytree(kept, self.work, dirs_exist_ok=True)
+            shutil.copytree(kept, self.work, symlinks=True, dirs_exist_ok=True)
 
     def _keep(self, state: str) -> None:
         (self.folder / state).mkdir()
@@ -279,6 +279,7 @@ class Stage:
                 shutil.copytree(
                     path,
                     self.folder / state / path.name,
+                    symlinks=True,
                     ignore=shutil.ignore_patterns("compiled", "run"),
                 )
         self.contents[state] = self.held()
@@ -331,8 +332,8 @@ class Stage:
             return lambda process: "Loading " in process.err
         if command == "dbt build":
             return lambda process: "1 of " in process.out
-        there = self.serving_files()
-        return lambda _: bool(self.serving_files() - there - {".lock", "versions"})
+        making = self.serving / "versions" / ".new-version"
+        return lambda _: any(making.glob("*.duckdb"))
 
     # What is there
 
