@@ -17,19 +17,27 @@ cohorts as (
 
 ),
 
-final as (
+joined as (
 
     select
         cohorts.cohort_month_start_date,
         household_months.month_start_date,
-        cast(
-            {{ dbt.datediff('cohorts.cohort_month_start_date', 'household_months.month_start_date', 'month') }} as integer
-        ) as months_since_first_purchase,
-        count(*) as household_count,
-        count(case when household_months.is_active then 1 end) as active_household_count
+        household_months.is_active
     from household_months
     inner join cohorts on household_months.household_id = cohorts.household_id
-    group by cohorts.cohort_month_start_date, household_months.month_start_date
+
+),
+
+final as (
+
+    select
+        cohort_month_start_date,
+        month_start_date,
+        {{ months_between('cohort_month_start_date', 'month_start_date') }} as months_since_first_purchase,
+        count(*) as household_count,
+        count(case when is_active then 1 end) as active_household_count
+    from joined
+    group by cohort_month_start_date, month_start_date
 
 )
 
