@@ -176,7 +176,8 @@ def current_folder(serving: Path) -> Path:
     except OSError as error:
         found = f"something else ({reason(error)})"
     raise PublishingError(
-        f"served version {link}: expected a link to it, found {found}; {PUBLISH_FIRST}"
+        f"published file {link}: expected a link to the version that is served, found {found};"
+        f" {PUBLISH_FIRST}"
     )
 
 
