@@ -93,7 +93,10 @@ def version_folder(serving: Path, version_id: str) -> Path:
 
 
 def seal(folder: Path) -> None:
-    """Write down what the finished files of a version are, before they are served."""
+    """Write down what the finished files of a version are, before they are served.
+
+    Whoever may read one of them may read the seal, and reach both.
+    """
     files = sorted(folder.glob("*.duckdb"))
     new = folder / SEAL
     new.write_text(
@@ -108,12 +111,13 @@ def seal(folder: Path) -> None:
             }
         )
     )
-    # Whoever may read one of the files may hold it against its seal.
     readers = 0
     for path in files:
         readers |= path.stat().st_mode & 0o444
     new.chmod(readers)
-    folder.chmod(0o700 | readers | readers >> 2)
+    for path in (folder, folder.parent):
+        # What decides on the group of new files (setgid) stays.
+        path.chmod(path.stat().st_mode & 0o7000 | 0o700 | readers | readers >> 2)
     for path in (*files, new, folder):
         _to_disk(path)
 

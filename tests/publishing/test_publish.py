@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import time
 from collections.abc import Callable
@@ -796,13 +797,23 @@ def test_modes_are_those_of_the_project_whatever_the_umask(shop: Shop, files):
     files(kpis={"mode": "0440"}, tally={"mode": "0400"})
     before = os.umask(0o077)
     try:
+        shop.serving.mkdir()
+        # New folders and files in it are of its group.
+        shop.serving.chmod(0o2750)
         shop.publish()
     finally:
         os.umask(before)
-    assert [
-        (shop.serving / name).stat().st_mode & 0o777
-        for name in ("kpis.duckdb", "tally.duckdb", "current/seal.json", "current")
-    ] == [0o440, 0o400, 0o440, 0o750]
+    assert {
+        name: oct(stat.S_IMODE((shop.serving / name).stat().st_mode))
+        for name in (".", "versions", "current", "current/seal.json", "kpis.duckdb", "tally.duckdb")
+    } == {
+        ".": "0o2750",
+        "versions": "0o2750",
+        "current": "0o2750",
+        "current/seal.json": "0o440",
+        "kpis.duckdb": "0o440",
+        "tally.duckdb": "0o400",
+    }
 
 
 @pytest.mark.parametrize(
