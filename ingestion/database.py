@@ -179,13 +179,8 @@ class Database:
         """Connect, and begin the transaction that everything is read in."""
         self._name = name
         self._schema = schema
-        url = sa.make_url(credentials.to_native_representation())
+        url = credentials.to_url()
         self._kind = url.drivername.partition("+")[0]
-        if self._kind not in DRIVERS:
-            raise LoadError(
-                f"source {name}: credentials: expected drivername postgresql or mysql, found"
-                f" {url.drivername}; correct .dlt/secrets.toml"
-            )
         self._url = url.set(drivername=DRIVERS[self._kind])
         self._arguments = _connect_arguments(self._url, self._kind, row_security)
         self._engine = sa.create_engine(

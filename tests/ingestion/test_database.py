@@ -1105,14 +1105,14 @@ def test_a_server_that_is_lost_during_the_load_leaves_the_warehouse_as_it_was(
         ({"SOURCES__RETAIL_DB__TYPE": "mysql"}, "found none"),
         (
             {"SOURCES__RETAIL_DB__TYPE": "mysql", "SOURCES__RETAIL_DB__CREDENTIALS": f"::{MARK}"},
-            "found some that cannot be read",
+            "found what cannot be read",
         ),
         (
             {
                 "SOURCES__RETAIL_DB__TYPE": "mysql",
                 "SOURCES__RETAIL_DB__CREDENTIALS": f"postgresql://u:{MARK}@127.0.0.1:1/d",
             },
-            "found drivername postgresql",
+            "found 'postgresql'",
         ),
     ],
 )
