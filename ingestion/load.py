@@ -33,6 +33,7 @@ from ingestion.refusals import (
     declared_types,
     refuse_an_earlier_clock,
     refuse_going_back,
+    refuse_names_alike,
     refuse_other_columns,
 )
 from ingestion.source import ControlTotals, Source, Sources
@@ -139,6 +140,9 @@ def load(
             _working_folder(place) as folder,
         ):
             refuse_an_earlier_clock(connection)
+            for name in sources:
+                of_source = [table for table in tables if table.source == name]
+                refuse_names_alike(connection, name, of_source)
             if not full_refresh:
                 for item in counted:
                     refuse_other_columns(connection, item.table, item.types)
