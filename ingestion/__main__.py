@@ -239,7 +239,18 @@ def main() -> int:
         if not is_interrupt(error):
             raise
         return _interrupted()
-    is_shown = show(*report(loaded, arguments.dry_run))
+    try:
+        return _tell(loaded, arguments.dry_run)
+    except KeyboardInterrupt:
+        if arguments.dry_run:
+            return _interrupted()
+        say("interrupted: the load is done; its report is not")
+        return 130
+
+
+def _tell(loaded: list[LoadedTable], dry_run: bool) -> int:
+    """Show what a load did; give the exit code."""
+    is_shown = show(*report(loaded, dry_run))
     differing = [item for item in loaded if item.differing]
     for item in differing:
         say(f"error: {told(item.table, item.differing)}")

@@ -53,10 +53,11 @@ def kind_of(name: str) -> str | None:
     except ConfigProviderException as error:
         # What it says would quote the file.
         cause = error.__cause__ or error.__context__
+        found = cause.strerror if isinstance(cause, OSError) else "something else"
         line = f" in line {cause.line}" if getattr(cause, "line", None) else ""
         file = getattr(error, "file_name", "config.toml or .dlt/secrets.toml")
         raise LoadError(
-            f"source {name}: expected .dlt/{file} to be TOML in UTF-8, found something else{line};"
+            f"source {name}: expected .dlt/{file} to be TOML in UTF-8, found {found}{line};"
             " correct it"
         ) from None
     except (ConfigurationException, ValueError) as error:

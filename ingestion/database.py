@@ -114,6 +114,16 @@ PASSING = (
     "temporary failure in name resolution",
 )
 
+# What is said where a server is not reached, or does not run.
+UNREACHED = (
+    *PASSING,
+    "is the server running",
+    "no route to host",
+    "network is unreachable",
+    "timed out",
+    "terminating connection",
+)
+
 # What to do, by what the server says; of two that fit the first.
 REMEDIES = {
     "password authentication failed": "correct user and password in .dlt/secrets.toml",
@@ -155,6 +165,7 @@ REMEDIES = {
     ),
     # Not "ssl" alone: a server that is lost is told with it, too.
     "does not support ssl": "make the server and sslmode in .dlt/secrets.toml agree on encryption",
+    "ssl is required": "make the server and query in .dlt/secrets.toml agree on encryption",
     "name or service not known": "correct the host in .dlt/secrets.toml",
     "failure in name resolution": "correct the host in .dlt/secrets.toml",
     "no address associated": "correct the host in .dlt/secrets.toml",
@@ -239,12 +250,19 @@ class Database:
         self._kind = url.drivername.partition("+")[0]
         self._url = url.set(drivername=DRIVERS[self._kind])
         self._arguments = _connect_arguments(self._url, self._kind, row_security)
-        self._engine = sa.create_engine(
-            self._url, connect_args=self._arguments, hide_parameters=True
-        )
         self._tables: dict[str, sa.Table] = {}
         self.seen_at = datetime.now(UTC)
-        self._snapshot = self._patiently(self._engine.connect)
+        try:
+            self._engine = sa.create_engine(
+                self._url, connect_args=self._arguments, hide_parameters=True
+            )
+            self._snapshot = self._patiently(self._engine.connect)
+        except (AttributeError, TypeError, ValueError) as error:
+            # What is made of options that are none, or that are no text.
+            raise LoadError(
+                f"source {name}: credentials: query: expected options that the driver takes, found:"
+                f" {error}; correct [sources.{name}.credentials] in .dlt/secrets.toml"
+            ) from error
         # PostgreSQL's second connection, which sees what the first one does.
         self._ahead = ThreadPoolExecutor(1)
         self._adbc: Future[Any] | None = None
@@ -595,8 +613,13 @@ class Database:
                 raise self._unfit(table, column, expected, cause.__cause__ or cause) from error
             reason = _reason(cause)
             otherwise = "see to it that the server runs and is reached"
-            if _is_answer(cause):
+            if table and _is_answer(cause):
                 otherwise = "mend the cause at the source"
+            elif not table and not any(text in reason.lower() for text in UNREACHED):
+                otherwise = (
+                    f"correct [sources.{self._name}.credentials] in .dlt/secrets.toml, or mend the"
+                    " cause at the server"
+                )
             if isinstance(cause, sa.exc.DataError | OverflowError):
                 otherwise = "mend the value at the source"
             to_do = remedy(reason, REMEDIES, otherwise)

@@ -495,6 +495,14 @@ def test_a_look_back_begins_no_earlier_than_time_does(loader: Loader):
     assert (outcome.written, outcome.differing) == (1, ())
 
 
+@pytest.mark.parametrize(
+    "option", ["nonsense=1", "ssl=true", "read_timeout=abc", "connect_timeout=0", "port=abc"]
+)
+def test_an_option_that_the_driver_does_not_take_is_one_line(option: str):
+    with pytest.raises(LoadError, match=r"^source retail_db: credentials: query: .*; correct"):
+        Database("retail_db", ConnectionStringCredentials(f"mysql://u:secret@127.0.0.1/d?{option}"))
+
+
 def test_an_unknown_option_of_the_url_is_one_line(bench: Bench, postgresql: PostgresShop):
     url = f"{postgresql.reader_url}?nonsense=1"
     run = bench.command(SOURCES__RETAIL_DB__TYPE="postgresql", SOURCES__RETAIL_DB__CREDENTIALS=url)
@@ -816,9 +824,15 @@ def test_wrong_credentials_are_one_line_that_does_not_tell_them(
         ("mysql://u@nowhere.invalid/d", "mysql nowhere.invalid/d as u, .*correct the host"),
         ("postgresql://{reader}/postgres", "as tally_reader, .*let the user in from here"),
         ("postgresql://{reader}/retail_db?sslmode=require", "make the server and sslmode"),
-        ("mysql://u@127.0.0.1/d?ssl_ca=/nowhere/ca.pem", "No such file or directory"),
+        ("mysql://u@127.0.0.1/d?ssl_ca=/nowhere/ca.pem", "No such file .*correct .*credentials"),
+        ("postgresql://{reader}/retail_db?sslmode=bogus", "bogus.*correct .*credentials"),
+        ("postgresql://{reader}/retail_db?options=-c%20bogus=1", "bogus.*correct .*credentials"),
+        ("postgresql://u@127.0.0.1:1/d", "refused.*see to it that the server runs"),
     ],
-    ids=["host", "host of mysql", "pg_hba", "encryption", "certificate"],
+    ids=[
+        *("host", "host of mysql", "pg_hba", "encryption", "certificate", "option", "setting"),
+        "port",
+    ],
 )
 def test_what_keeps_the_server_out_of_reach_is_one_line_with_what_to_do(
     bench: Bench, postgresql: PostgresShop, url: str, expected: str
@@ -895,8 +909,8 @@ NO_CAUSE = "see to it that the server runs"
         ("postgresql", "alter role {user} nologin", "alter role {user} login", "alter role USER"),
         ("postgresql", "revoke connect on database retail_db from {user}",
          "grant connect on database retail_db to {user}", "grant connect on database"),
-        ("postgresql", "create view typed as select 1::bigint as id, 1 / (count(*) - count(*)) as held"
-         " from products", "drop view typed", "mend the cause at the source"),
+        ("postgresql", "create view typed as select 1::bigint as id, 1 / (count(*) - count(*))"
+         " as held from products", "drop view typed", "mend the cause at the source"),
         ("postgresql", "create materialized view typed as select 1::bigint as id, 2::bigint as held"
          " with no data", "drop materialized view typed", "mend the cause at the source"),
         ("mysql", "alter user {user} account lock", "alter user {user} account unlock", "unlock"),
@@ -1011,6 +1025,7 @@ def test_a_locked_table_is_waited_for_with_a_word(
     assert outcome.in_warehouse == len(loader.bench.company["products"])
     told = [line for line in capsys.readouterr().err.splitlines() if "Waiting" in line]
     assert told == ["Waiting for retail_db.products, which seems to be locked at the source"]
+    monkeypatch.undo()
     loader.load([BY_NAME["products"]])
     assert "Waiting" not in capsys.readouterr().err
 
