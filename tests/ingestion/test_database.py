@@ -1063,7 +1063,8 @@ def test_a_change_that_waits_for_the_load_does_not_hold_it_up_for_ever(
     with Loader(bench, postgresql).sources() as sources:
         sources["retail_db"].columns(products)
         change = threading.Thread(
-            target=postgresql.execute, args=["alter table products add column colour text"]
+            target=postgresql.execute,
+            args=["set lock_timeout = '20s'; alter table products add column colour text"],
         )
         change.start()
         waiting = "select count(*) from pg_locks where not granted"
