@@ -19,9 +19,9 @@ if __name__ == "__main__":
     # What is imported takes a second.
     end_if_interrupted("interrupted: nothing was loaded")
 
-import yaml
-
 with declarations():
+    import yaml
+
     from ingestion.tables import TABLES, Table
 
 from ingestion import lateness, quarantine

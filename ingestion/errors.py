@@ -30,7 +30,12 @@ def declarations() -> Iterator[None]:
         yield
     except Exception as error:
         told = str(error)
-        if not isinstance(error, DeclarationError):
+        if isinstance(error, ModuleNotFoundError):
+            told = (
+                f"expected the modules that the command needs, found no {error.name}; activate the"
+                f" environment (. .venv/bin/activate), or correct the imports of {DECLARATIONS}"
+            )
+        elif not isinstance(error, DeclarationError):
             places = [(at.filename, at.lineno) for at in traceback.extract_tb(error.__traceback__)]
             if isinstance(error, SyntaxError):
                 places.append((error.filename or "", error.lineno))

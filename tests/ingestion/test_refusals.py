@@ -272,7 +272,7 @@ def test_a_table_called_as_one_of_the_warehouse_is_refused_in_one_line(
         ('name="coupons"', "name=coupons", "NameError: name 'coupons'"),
         ('name="coupons"', 'name="coupons', "SyntaxError: unterminated"),
         ('name="coupons"', 'name="coupons"\x1b', r"SyntaxError: .*"),
-        ("\nimport re\n", "\nimport tables_of_ours\n", "ModuleNotFoundError: .*tables_of_ours"),
+        ("\nimport re\n", "\nfrom re import tables_of_ours\n", "ImportError: .*tables_of_ours"),
     ],
 )
 def test_declarations_that_are_no_python_are_one_line(
@@ -280,6 +280,21 @@ def test_declarations_that_are_no_python_are_one_line(
 ):
     line = declared(before, after)
     assert re.match(rf"error: ingestion/tables.py: .* in line \d+: {found}.*; correct it$", line)
+
+
+@pytest.mark.parametrize("module", ["ingestion", "shop"])
+def test_outside_of_the_environment_a_command_says_so_in_one_line(module: str):
+    # Without the site's packages.
+    run = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", f"import runpy, sys; sys.path.insert(0, {str(ROOT)!r});"
+         f" runpy.run_module({module!r}, run_name='__main__')"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )  # fmt: skip
+    assert run.returncode == 1
+    (line,) = run.stderr.splitlines()
+    assert re.match(r"error: .* found no \w+; activate the environment", line)
 
 
 @pytest.mark.parametrize("module", ["ingestion", "shop"])
