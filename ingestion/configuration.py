@@ -20,10 +20,10 @@ from typing import Any
 import dlt
 from dlt.common.configuration import configspec, resolve_configuration
 from dlt.common.configuration.exceptions import (
-    ConfigProviderException,
     ConfigurationException,
     ValueNotSecretException,
 )
+from dlt.common.configuration.providers.toml import TomlProviderReadException
 from dlt.common.configuration.specs import ConnectionStringCredentials, CredentialsConfiguration
 from dlt.common.typing import TSecretValue
 
@@ -50,15 +50,14 @@ def kind_of(name: str) -> str | None:
                     f"source {name}: expected a section [{section}], found {found}; correct .dlt/"
                 )
         kind = dlt.config.get(f"sources.{name}.type", str)
-    except ConfigProviderException as error:
-        # What it says would quote the file.
+    except TomlProviderReadException as error:
+        # What it says would quote the file: the project's, or the one in dlt's own folder.
+        paths = " and ".join(path for path in error.full_paths if Path(path).exists())
         cause = error.__cause__ or error.__context__
         found = cause.strerror if isinstance(cause, OSError) else "something else"
         line = f" in line {cause.line}" if getattr(cause, "line", None) else ""
-        file = getattr(error, "file_name", "config.toml or .dlt/secrets.toml")
         raise LoadError(
-            f"source {name}: expected .dlt/{file} to be TOML in UTF-8, found {found}{line};"
-            " correct it"
+            f"source {name}: expected {paths} to be TOML in UTF-8, found {found}{line}; correct it"
         ) from None
     except (ConfigurationException, ValueError) as error:
         # What dlt itself runs by, such as its log level.
