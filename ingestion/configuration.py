@@ -11,6 +11,7 @@ policies hide rows from the reader.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import date
@@ -199,12 +200,15 @@ def _credentials(name: str, kind: str) -> ConnectionStringCredentials:
             raise wrong(part, "text in quotes", f"a value of type {type(value).__name__}")
         if part in IN_OPTIONS and not (value.strip() or IN_OPTIONS[part] & query.keys()):
             raise wrong(part, "text", "none")
+        if part != "password" and "://" in value:
+            # It has the password, too.
+            raise wrong(part, "that part alone", "a URL")
     if parts["drivername"].partition("+")[0] not in DATABASES[kind]:
         raise wrong("drivername", f"{kind}, as type says", _shown(parts["drivername"]))
     parts["drivername"] = kind
     port = parts.get("port", 1)
     text = port if isinstance(port, str) else repr(port)
-    if not (text.isascii() and text.isdecimal() and 0 < int(text) < 1 << 16):
+    if not (re.fullmatch("[0-9]{1,5}", text) and 0 < int(text) < 1 << 16):
         raise wrong("port", "a whole number from 1 to 65535", _shown(port))
     if "port" in parts:
         parts["port"] = int(text)

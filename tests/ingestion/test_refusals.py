@@ -540,6 +540,9 @@ WRONG_PARTS: list[tuple[str, object, str]] = [
       for value in ("", " ", None)),
     *(("query", value, "a table") for value in ("bogus", ["a"], 5)),
     *(("drivername", value, "expected") for value in ("", "oracle", "postgresqlx", "mysql")),
+    *((part, f"postgresql://u:{SECRET}@h/d", "found a URL")
+      for part in ("drivername", "host", "database", "username")),
+    ("port", "9" * 5000, "a whole number from 1 to 65535"),
     ("pasword", SECRET, "found pasword, too"),
     ("user", "reader", "found user, too"),
 ]  # fmt: skip
