@@ -31,6 +31,7 @@ help: ## List the targets
 .PHONY: setup
 setup: $(VENV)/.locked ## Set up the environment .venv from the lock file
 
+# dbt, where it comes first, makes the warehouse, but no folder for it.
 $(VENV)/.locked: locks/bootstrap.txt locks/core.txt
 	@test -x $(BIN)/pip || { \
 		for python in $${PYTHON:-$(PYTHONS)}; do \
@@ -46,6 +47,7 @@ $(VENV)/.locked: locks/bootstrap.txt locks/core.txt
 				"(Debian: python3-venv)" >&2; exit 1; }; }
 	$(BIN)/pip install --quiet --require-hashes --requirement locks/bootstrap.txt
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python --compile-bytecode --require-hashes locks/core.txt locks/bootstrap.txt
+	@mkdir -p warehouse
 	@touch $@
 
 .PHONY: run

@@ -5,19 +5,24 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+import signal
 import sys
 from datetime import date
 from pathlib import Path
 from typing import NoReturn
+from zoneinfo import ZoneInfo
 
-import yaml
+from ingestion.errors import LoadError, declarations
+from ingestion.terminal import end_if_interrupted, hold_standard_streams, plain, say, show
 
-from ingestion.errors import DeclarationError, LoadError
+if __name__ == "__main__":
+    # What is imported takes a second.
+    end_if_interrupted("interrupted: nothing was loaded")
 
-try:
+with declarations():
+    import yaml
+
     from ingestion.tables import TABLES, Table
-except DeclarationError as error:
-    sys.exit(f"error: {error}")
 
 from ingestion import lateness, quarantine
 from ingestion.configuration import kind_of, open_sources
@@ -32,7 +37,8 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong with the arguments in one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {message} (python -m ingestion --help lists the arguments)\n")
+        said = plain(f"error: {message} (python -m ingestion --help lists the arguments)")
+        self.exit(2, f"{said}\n")
 
 
 def _date(text: str) -> date:
@@ -48,8 +54,7 @@ def _date(text: str) -> date:
 
 def _table(text: str) -> Table:
     """Find the table that a person means; its name alone is enough where one system has it."""
-    source, _, name = text.rpartition(".")
-    found = [table for table in TABLES if table.name == name and source in ("", table.source)]
+    found = [table for table in TABLES if text in (table.name, f"{table.source}.{table.name}")]
     if not found:
         names = ", ".join(f"{table.source}.{table.name}" for table in TABLES)
         raise argparse.ArgumentTypeError(f"expected one of {names}, found '{text}'")
@@ -88,18 +93,19 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="compare every row with the source's, and load the days whole, too, on which one"
         " differs or is in quarantine",
     )
-    parser.add_argument(
+    looks = parser.add_mutually_exclusive_group()
+    looks.add_argument(
         "--quarantine",
         action="store_true",
         help="show the rows that broke a rule and were set aside, and load nothing",
     )
-    parser.add_argument(
+    looks.add_argument(
         "--lateness",
         action="store_true",
         help="show how late rows came in the loads so far, beside the look-backs that are"
         " declared, and load nothing",
     )
-    parser.add_argument(
+    looks.add_argument(
         "--dry-run",
         action="store_true",
         help="show what would be written, deleted and in quarantine, and load nothing",
@@ -108,17 +114,54 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def business_timezone() -> str:
-    """Give the business time zone, which the dbt project defines."""
-    project = yaml.safe_load((ROOT / "dbt_project.yml").read_text())
-    return project["vars"]["business_timezone"]
+    """Give the business time zone, which the dbt project defines.
+
+    Raises:
+        LoadError: it defines none that there is.
+    """
+    path = ROOT / "dbt_project.yml"
+    try:
+        project = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        found = error.strerror
+    except UnicodeDecodeError:
+        found = "text that is not UTF-8"
+    except yaml.MarkedYAMLError as error:
+        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        found = f"{error.problem}{line}"
+    except yaml.YAMLError as error:
+        found = str(error).splitlines()[0]
+    else:
+        variables = project.get("vars") if isinstance(project, dict) else None
+        timezone = variables.get("business_timezone") if isinstance(variables, dict) else None
+        try:
+            return ZoneInfo(timezone).key
+        except (TypeError, ValueError, OSError, KeyError):
+            found = "none" if timezone is None else f"'{timezone}'"
+    raise LoadError(
+        f"{path}: expected YAML in which vars has a business_timezone like America/New_York, found:"
+        f" {found}; correct it"
+    )
 
 
 def warehouse_path() -> Path:
-    """Give the warehouse file that the dbt profile names, too."""
-    return ROOT / os.environ.get("TALLY_WAREHOUSE", "warehouse/tally.duckdb")
+    """Give the warehouse file that the dbt profile names, too.
+
+    Raises:
+        LoadError: no file can be there, or it cannot be seen whether one is.
+    """
+    path = ROOT / os.environ.get("TALLY_WAREHOUSE", "warehouse/tally.duckdb")
+    try:
+        path.exists()
+    except OSError as error:
+        raise LoadError(
+            f"warehouse {path}: expected a place for a DuckDB file, found: {error.strerror};"
+            " correct TALLY_WAREHOUSE"
+        ) from None
+    return path
 
 
-def report(loaded: list[LoadedTable], dry_run: bool) -> str:
+def report(loaded: list[LoadedTable], dry_run: bool) -> list[str]:
     """Lay the outcome out as a table, one line a table."""
     written, deleted = ("to write", "to delete") if dry_run else ("written", "deleted")
     lines = [
@@ -143,19 +186,21 @@ def report(loaded: list[LoadedTable], dry_run: bool) -> str:
             if dry_run
             else "rows that broke a rule are in quarantine: make quarantine shows them"
         )
-    return "\n".join(lines)
+    return lines
 
 
 def _interrupted() -> int:
-    print("interrupted: nothing was loaded; load again to go on", file=sys.stderr)
+    say("interrupted: nothing was loaded; load again to go on")
     return 130
 
 
 def main() -> int:
     """Load, report, and give the exit code.
 
-    0; 1 where nothing was loaded, or where the warehouse still differs from the source.
+    0; 1 where nothing was loaded, or where the warehouse still differs from the source, or where
+    the report could not be written; 130 where it was interrupted.
     """
+    hold_standard_streams()
     arguments = parse_arguments()
     try:
         # A system that nothing is said of is left out, unless one of its tables is asked for.
@@ -169,12 +214,11 @@ def main() -> int:
             asked_for = tables if arguments.table else TABLES
             with warehouse_as_it_is(warehouse_path()) as connection:
                 lines = quarantine.shown(connection, asked_for)
-            print("\n".join(lines) or "no row is in quarantine")
-            return 0
+            return 0 if show(*(lines or ["no row is in quarantine"])) else 1
         if arguments.lateness:
             with warehouse_as_it_is(warehouse_path()) as connection:
-                print("\n".join(lateness.shown(connection, tables)))
-            return 0
+                lines = lateness.shown(connection, tables)
+            return 0 if show(*lines) else 1
         with open_sources(
             {table.source for table in tables}, business_timezone(), arguments.until
         ) as sources:
@@ -187,7 +231,7 @@ def main() -> int:
                 dry_run=arguments.dry_run,
             )
     except LoadError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}")
         return 1
     except KeyboardInterrupt:
         return _interrupted()
@@ -195,14 +239,27 @@ def main() -> int:
         if not is_interrupt(error):
             raise
         return _interrupted()
-    print(report(loaded, arguments.dry_run))
+    try:
+        return _tell(loaded, arguments.dry_run)
+    except KeyboardInterrupt:
+        if arguments.dry_run:
+            return _interrupted()
+        say("interrupted: the load is done; its report is not")
+        return 130
+
+
+def _tell(loaded: list[LoadedTable], dry_run: bool) -> int:
+    """Show what a load did; give the exit code."""
+    is_shown = show(*report(loaded, dry_run))
     differing = [item for item in loaded if item.differing]
     for item in differing:
-        print(f"error: {told(item.table, item.differing)}", file=sys.stderr)
-    return 1 if differing else 0
+        say(f"error: {told(item.table, item.differing)}")
+    return 1 if differing or not is_shown else 0
 
 
 if __name__ == "__main__":
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     code = main()
     # Else Python looks for garbage in all modules before it ends, for a third of a second.
     gc.freeze()

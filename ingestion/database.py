@@ -7,6 +7,7 @@ from PostgreSQL by ADBC, which joins the same snapshot; from MySQL through SQLAl
 
 from __future__ import annotations
 
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,6 +31,7 @@ from ingestion.database_types import adapted, arrow_type, data_type, exactly
 from ingestion.errors import LoadError, remedy
 from ingestion.source import BATCH_ROWS, ControlTotals, arrow_types, totals_of
 from ingestion.tables import TIMESTAMPS, TYPES, Table
+from ingestion.terminal import say
 
 Connection = TypeVar("Connection")
 
@@ -38,6 +40,11 @@ DRIVERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
 
 # A server that restarts or has no free connection is back soon; a wrong password is not.
 SECONDS_BETWEEN_TRIES = (1, 2, 4)
+
+# A table that is locked is waited for: from when on with a word, and how long at most. What holds
+# the lock can wait for the load itself, which reads by two connections, and others wait behind it.
+SECONDS_UNTIL_TOLD = 5
+SECONDS_FOR_A_LOCK = 300
 
 # What the credentials may say otherwise.
 CONNECT_DEFAULTS = {
@@ -61,7 +68,8 @@ CONNECT_ARGUMENTS = {
         # set to end every answer after some rows.
         "init_command": (
             "set time_zone = '+00:00', net_write_timeout = 600,"
-            " sql_select_limit = 18446744073709551615"
+            " sql_select_limit = 18446744073709551615,"
+            f" lock_wait_timeout = least(@@lock_wait_timeout, {SECONDS_FOR_A_LOCK})"
         ),
     },
 }
@@ -69,8 +77,17 @@ CONNECT_ARGUMENTS = {
 # What a policy hides is counted by nobody, and taken for deleted: PostgreSQL refuses to hide it.
 ROW_SECURITY_OFF = " -c row_security=off"
 
+# Unless the role or the credentials have a time of their own.
+LOCK_TIMEOUT = (
+    f"select set_config('lock_timeout', '{SECONDS_FOR_A_LOCK}s', false)"
+    " where current_setting('lock_timeout') = '0'"
+)
+
 BEGIN = {
-    "postgresql": ["set transaction isolation level repeatable read, read only"],
+    "postgresql": [
+        "set transaction isolation level repeatable read, read only",
+        LOCK_TIMEOUT,
+    ],
     "mysql": [
         "set session transaction isolation level repeatable read",
         "start transaction with consistent snapshot, read only",
@@ -97,29 +114,79 @@ PASSING = (
     "temporary failure in name resolution",
 )
 
-# What to do, by what the server says.
+# What is said where a server is not reached, or does not run.
+UNREACHED = (
+    *PASSING,
+    "is the server running",
+    "no route to host",
+    "network is unreachable",
+    "timed out",
+    "terminating connection",
+)
+
+# What to do, by what the server says; of two that fit the first.
 REMEDIES = {
     "password authentication failed": "correct user and password in .dlt/secrets.toml",
+    "account is locked": "unlock the user (`alter user USER account unlock`)",
+    "to database '": (
+        "correct the database in .dlt/secrets.toml, or grant what is missing"
+        " (`grant select on DATABASE.TABLE to USER`)"
+    ),
     "access denied": "correct user and password in .dlt/secrets.toml, or grant what is missing",
+    "must set password": "give the user a password that has not expired",
+    "password has expired": "give the user a password that has not expired",
+    "not permitted to log in": "let the user in (`alter role USER login`)",
     "row-level security policy": (
         "let the user read all rows (`alter role USER bypassrls`), or, where what the policies show"
         " it is meant, say so: row_security = true for the source in .dlt/config.toml"
     ),
     "permission denied for schema": "grant it (`grant usage on schema SCHEMA to USER`)",
+    "permission denied for database": "grant it (`grant connect on database DATABASE to USER`)",
+    "permission denied for function": "grant it (`grant execute on function FUNCTION to USER`)",
     "permission denied": "grant it (`grant select on TABLE to USER`)",
+    "show view command denied": "grant it (`grant show view on TABLE to 'USER'`)",
+    "execute command denied": "grant it (`grant execute on FUNCTION to 'USER'`)",
     "command denied": "grant it (`grant select on TABLE to 'USER'`)",
-    "does not exist": "correct the name in .dlt/secrets.toml, or create it",
+    "references invalid": "mend the view at the source, or grant its definer what it reads",
+    'fatal: database "': "correct the database in .dlt/secrets.toml, or create it",
+    'fatal: role "': "correct the username in .dlt/secrets.toml, or create it",
+    "unknown database": "correct the database in .dlt/secrets.toml, or create it",
+    "lock timeout": "let what holds the table's lock end",
+    "lock wait timeout": "let what holds the table's lock end",
     "statement timeout": "give the reader more time (`alter role USER set statement_timeout = 0`)",
     "execution time exceeded": "give the reader more time (max_execution_time)",
     "max_statement_time exceeded": "give the reader more time (max_statement_time)",
     "conflict with recovery": "set hot_standby_feedback = on at the replica, or read the primary",
-    "unknown database": "correct the name in .dlt/secrets.toml, or create it",
-    "pg_hba.conf": "let the user in from here, in the server's pg_hba.conf",
+    "invalid byte sequence": "mend the text at the source, which comes as UTF-8",
+    "no equivalent in encoding": "mend the text at the source, which comes as UTF-8",
+    "pg_hba.conf": (
+        "correct database and username in .dlt/secrets.toml, or let the user in from here, in the"
+        " server's pg_hba.conf"
+    ),
     # Not "ssl" alone: a server that is lost is told with it, too.
     "does not support ssl": "make the server and sslmode in .dlt/secrets.toml agree on encryption",
+    "ssl is required": "make the server and query in .dlt/secrets.toml agree on encryption",
     "name or service not known": "correct the host in .dlt/secrets.toml",
     "failure in name resolution": "correct the host in .dlt/secrets.toml",
     "no address associated": "correct the host in .dlt/secrets.toml",
+}
+
+# Errors that a server sends when it ends a connection, or takes none: PostgreSQL's classes, and
+# MySQL's numbers beside those that its client has for itself.
+ENDS = ("08", "53", "57P")
+MYSQL_ENDS = {1040, 1053, 1077, 1079, 1203, 1226, 1927, *range(2000, 3000)}
+
+# Tables and views, whatever their names' letters, beside the server's own.
+ALIKE = {
+    "postgresql": (
+        "select nspname, relname from pg_class join pg_namespace on relnamespace = pg_namespace.oid"
+        " where lower(relname) = lower(%(name)s) and relkind in ('r', 'p', 'v', 'm', 'f')"
+        " and nspname !~ '^pg_' order by 1, 2"
+    ),
+    "mysql": (
+        "select table_schema, table_name from information_schema.tables"
+        " where lower(table_name) = lower(%(name)s) order by 1, 2"
+    ),
 }
 
 
@@ -179,21 +246,23 @@ class Database:
         """Connect, and begin the transaction that everything is read in."""
         self._name = name
         self._schema = schema
-        url = sa.make_url(credentials.to_native_representation())
+        url = credentials.to_url()
         self._kind = url.drivername.partition("+")[0]
-        if self._kind not in DRIVERS:
-            raise LoadError(
-                f"source {name}: credentials: expected drivername postgresql or mysql, found"
-                f" {url.drivername}; correct .dlt/secrets.toml"
-            )
         self._url = url.set(drivername=DRIVERS[self._kind])
         self._arguments = _connect_arguments(self._url, self._kind, row_security)
-        self._engine = sa.create_engine(
-            self._url, connect_args=self._arguments, hide_parameters=True
-        )
         self._tables: dict[str, sa.Table] = {}
         self.seen_at = datetime.now(UTC)
-        self._snapshot = self._patiently(self._engine.connect)
+        try:
+            self._engine = sa.create_engine(
+                self._url, connect_args=self._arguments, hide_parameters=True
+            )
+            self._snapshot = self._patiently(self._engine.connect)
+        except (AttributeError, TypeError, ValueError) as error:
+            # What is made of options that are none, or that are no text.
+            raise LoadError(
+                f"source {name}: credentials: query: expected options that the driver takes, found:"
+                f" {error}; correct [sources.{name}.credentials] in .dlt/secrets.toml"
+            ) from error
         # PostgreSQL's second connection, which sees what the first one does.
         self._ahead = ThreadPoolExecutor(1)
         self._adbc: Future[Any] | None = None
@@ -378,33 +447,61 @@ class Database:
         with connection.cursor() as cursor:
             cursor.execute("set transaction isolation level repeatable read, read only")
             cursor.execute(f"set transaction snapshot '{snapshot}'")
+            cursor.execute(LOCK_TIMEOUT)
         return connection
 
     def _reflected(self, table: Table) -> sa.Table:
         if table.name not in self._tables:
             try:
-                with self._readable(table), warnings.catch_warnings():
+                with self._readable(table), self._waiting(table), warnings.catch_warnings():
                     # Of a type that it does not know: a column of such a type is none that loads.
                     warnings.simplefilter("ignore", sa.exc.SAWarning)
-                    self._tables[table.name] = sa.Table(
+                    reflected = sa.Table(
                         table.name,
                         sa.MetaData(self._schema),
                         autoload_with=self._snapshot,
                         resolve_fks=False,
                     )
-                    for column in self._tables[table.name].columns:
-                        if isinstance(column.type, postgresql.DOMAIN):
-                            column.type = column.type.data_type
-                        if isinstance(column.type, sa.Float | sa.Double):
-                            # By way of decimals, as MySQL's come, digits would be lost.
-                            column.type.asdecimal = False
+                    # Takes the lock that readers need: no later question waits for it unsaid.
+                    self._snapshot.execute(sa.select(1).select_from(reflected).limit(0))
             except sa.exc.NoSuchTableError as error:
+                where, to_do = self._where(), f"restore it, grant it to {self._url.username}"
+                if places := self._alike(table):
+                    where, to_do = f"{where}, but {places}", self._say_schema
                 raise LoadError(
                     f"table {table.source}.{table.name}: expected it at the source, found no such"
-                    f" table in {self._where()}; restore it, grant it to"
-                    f" {self._url.username}, or change ingestion/tables.py"
+                    f" table in {where}; {to_do}, or change ingestion/tables.py"
                 ) from error
+            for column in reflected.columns:
+                if isinstance(column.type, postgresql.DOMAIN):
+                    column.type = column.type.data_type
+                if isinstance(column.type, sa.Float | sa.Double):
+                    # By way of decimals, as MySQL's come, digits would be lost.
+                    column.type.asdecimal = False
+            self._tables[table.name] = reflected
         return self._tables[table.name]
+
+    @contextmanager
+    def _waiting(self, table: Table) -> Iterator[None]:
+        """Tell it where a question that is answered at once, unless the table is locked, is not."""
+        line = f"Waiting for {table.source}.{table.name}, which seems to be locked at the source"
+        told = threading.Timer(SECONDS_UNTIL_TOLD, say, [line])
+        told.start()
+        try:
+            yield
+        finally:
+            told.cancel()
+
+    def _alike(self, table: Table) -> str:
+        """Name the tables that can be meant: in other schemas, or in other letters."""
+        with self._readable():
+            found = self._snapshot.exec_driver_sql(ALIKE[self._kind], {"name": table.name}).all()
+        own = (self._schema or self._url.database, table.name)
+        return ", ".join(f"{schema}.{name}" for schema, name in found if (schema, name) != own)
+
+    @property
+    def _say_schema(self) -> str:
+        return f'name the schema (schema = "..." in [sources.{self._name}] of .dlt/config.toml)'
 
     def _schema_of(self, table: Table) -> pa.Schema:
         """Give the Arrow types of the declared columns."""
@@ -502,7 +599,13 @@ class Database:
         what = f"table {table.source}.{table.name}" if table else f"source {self._name}"
         try:
             yield
-        except (sa.exc.DBAPIError, AdbcError, ResourceExtractionError, OSError) as error:
+        except (
+            sa.exc.DBAPIError,
+            sa.exc.UnreflectableTableError,
+            AdbcError,
+            ResourceExtractionError,
+            OSError,
+        ) as error:
             cause = _cause(error)
             if table and isinstance(cause, PyToArrowConversionException):
                 column = cause.field_name
@@ -510,17 +613,28 @@ class Database:
                 raise self._unfit(table, column, expected, cause.__cause__ or cause) from error
             reason = _reason(cause)
             otherwise = "see to it that the server runs and is reached"
+            if table and _is_answer(cause):
+                otherwise = "mend the cause at the source"
+            elif not table and not any(text in reason.lower() for text in UNREACHED):
+                otherwise = (
+                    f"correct [sources.{self._name}.credentials] in .dlt/secrets.toml, or mend the"
+                    " cause at the server"
+                )
             if isinstance(cause, sa.exc.DataError | OverflowError):
                 otherwise = "mend the value at the source"
+            to_do = remedy(reason, REMEDIES, otherwise)
+            # MySQL says so of a table, too, that is not there.
+            if table and "command denied" in reason and (places := self._alike(table)):
+                reason, to_do = f"{reason}, but {places}", f"{to_do}, or {self._say_schema}"
             raise LoadError(
                 f"{what}: expected to read {self._where()} as {self._url.username}, found:"
-                f" {reason}; nothing was loaded: {remedy(reason, REMEDIES, otherwise)}, and load"
-                " again"
+                f" {reason}; nothing was loaded: {to_do}, and load again"
             ) from error
 
     def _where(self) -> str:
         port = f":{self._url.port}" if self._url.port else ""
-        return f"{self._kind} {self._url.host or 'socket'}{port}/{self._url.database}"
+        schema = f", schema {self._schema}" if self._schema else ""
+        return f"{self._kind} {self._url.host or 'socket'}{port}/{self._url.database}{schema}"
 
 
 def _one_ahead(
@@ -566,6 +680,18 @@ def _cause(error: BaseException) -> BaseException:
     while not isinstance(error, own) and error.__cause__:
         error = error.__cause__
     return error
+
+
+def _is_answer(error: BaseException) -> bool:
+    """Whether a server that runs, and goes on, says so."""
+    cause = getattr(error, "orig", None) or error
+    if "ERROR: " in str(cause):
+        # ADBC leaves the state out once rows come.
+        return True
+    if state := getattr(cause, "sqlstate", None):
+        return not state.startswith(ENDS)
+    number = cause.args[0] if isinstance(cause.args, tuple) and cause.args else None
+    return isinstance(number, int) and not isinstance(cause, OSError) and number not in MYSQL_ENDS
 
 
 def _reason(error: BaseException) -> str:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from ingestion.terminal import plain
+
+DECLARATIONS = "ingestion/tables.py"
 
 
 class DeclarationError(ValueError):
@@ -14,6 +21,32 @@ class LoadError(Exception):
 
     Nothing of the load is in the warehouse when this is raised.
     """
+
+
+@contextmanager
+def declarations() -> Iterator[None]:
+    """Read the declarations in the block; end the command with one line where they are wrong."""
+    try:
+        yield
+    except Exception as error:
+        told = str(error)
+        if isinstance(error, ModuleNotFoundError):
+            told = (
+                f"expected the modules that the command needs, found no {error.name}; activate the"
+                f" environment (. .venv/bin/activate), or correct the imports of {DECLARATIONS}"
+            )
+        elif not isinstance(error, DeclarationError):
+            places = [(at.filename, at.lineno) for at in traceback.extract_tb(error.__traceback__)]
+            if isinstance(error, SyntaxError):
+                places.append((error.filename or "", error.lineno))
+            lines = [line for file, line in places if file.endswith(DECLARATIONS)]
+            if not lines:
+                raise
+            told = (
+                f"{DECLARATIONS}: expected declarations of tables, found in line {lines[0]}:"
+                f" {type(error).__name__}: {error}; correct it"
+            )
+        sys.exit(plain(f"error: {told}"))
 
 
 def remedy(reason: str, remedies: Mapping[str, str], otherwise: str) -> str:

@@ -22,6 +22,7 @@ import dlt
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
+from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from ingestion import control_totals, lateness, quarantine, raw, reconciliation
@@ -32,10 +33,12 @@ from ingestion.refusals import (
     declared_types,
     refuse_an_earlier_clock,
     refuse_going_back,
+    refuse_names_alike,
     refuse_other_columns,
 )
 from ingestion.source import ControlTotals, Source, Sources
 from ingestion.tables import TIMESTAMPS, Table
+from ingestion.terminal import say
 from ingestion.warehouse import (
     interruptible,
     open_warehouse,
@@ -114,7 +117,7 @@ def load(
             rows; nothing of the load is in the warehouse.
     """
     with interruptible() as hold_interrupts:
-        _say(f"Counting {len(tables)} tables at the source")
+        say(f"Counting {len(tables)} tables at the source")
         # All columns before any count: what cannot be loaded is told at once.
         columns = [sources[table.source].columns(table) for table in tables]
         types = [declared_types(*pair) for pair in zip(tables, columns, strict=True)]
@@ -137,12 +140,15 @@ def load(
             _working_folder(place) as folder,
         ):
             refuse_an_earlier_clock(connection)
+            for name in sources:
+                of_source = [table for table in tables if table.source == name]
+                refuse_names_alike(connection, name, of_source)
             if not full_refresh:
                 for item in counted:
                     refuse_other_columns(connection, item.table, item.types)
                     refuse_going_back(connection, item.table, item.totals, reconcile)
             if reconcile:
-                _say("Comparing tables with a cursor row by row with the source's")
+                say("Comparing tables with a cursor row by row with the source's")
             parts = {
                 name: _Load(
                     name, counted, sources[name], connection, folder, full_refresh, reconcile
@@ -150,12 +156,12 @@ def load(
                 for name in dict.fromkeys(table.source for table in tables)
             }
             for name, part in parts.items():
-                _say(f"Extracting what is new from {name}")
+                say(f"Extracting what is new from {name}")
                 part.extract()
             if not dry_run:
                 with transaction(connection):
                     for name, part in parts.items():
-                        _say(f"Loading {name}: {sum(part.written.values()):,} rows")
+                        say(f"Loading {name}: {sum(part.written.values()):,} rows")
                         part.load()
                     outcomes = [
                         parts[item.table.source].outcome(item, is_loaded=True) for item in counted
@@ -224,15 +230,15 @@ class _Load:
                 )
             )
         }
-        self._pipeline = dlt.pipeline(
-            pipeline_name=source_name,
-            pipelines_dir=str(folder),
-            destination=shared_connection_duckdb(credentials=connection),
-            dataset_name=f"raw_{source_name}",
-            progress=dlt.progress.tqdm() if sys.stderr.isatty() else None,
-        )
-        # The working folder is empty: the schema comes from the warehouse.
         with _explained(source_name):
+            self._pipeline = dlt.pipeline(
+                pipeline_name=source_name,
+                pipelines_dir=str(folder),
+                destination=shared_connection_duckdb(credentials=connection),
+                dataset_name=f"raw_{source_name}",
+                progress=dlt.progress.tqdm() if sys.stderr.isatty() else None,
+            )
+            # The working folder is empty: the schema comes from the warehouse.
             self._pipeline.sync_destination()
 
     def extract(self) -> None:
@@ -450,11 +456,6 @@ class _Load:
         return live
 
 
-def _say(step: str) -> None:
-    """Tell a person what is going on."""
-    print(step, file=sys.stderr, flush=True)
-
-
 def _hints(data_type: str) -> dict[str, object]:
     """Give dlt's hints for a column; precision and scale it takes from the rows."""
     if data_type in TIMESTAMPS:
@@ -489,14 +490,18 @@ def _explained(source_name: str) -> Iterator[None]:
     """Say in one line why a step of dlt's failed, from its chain of exceptions."""
     try:
         yield
-    except PipelineStepFailed as error:
+    except (PipelineStepFailed, ConfigurationException) as error:
         causes = list(_causes(error))
         for cause in causes:
             if isinstance(cause, LoadError):
                 raise cause from error
-        reason = (str(causes[-1]).strip() or type(causes[-1]).__name__).splitlines()[0]
+        # What is wrong with a value in .dlt/config.toml says little without its name.
+        settings = [cause for cause in causes if isinstance(cause, ConfigurationException)]
+        first = (settings or causes)[-1]
+        reason = (str(first).strip() or type(first).__name__).splitlines()[0]
+        step = f"step {error.step}" if isinstance(error, PipelineStepFailed) else "settings"
         raise LoadError(
-            f"{source_name}: expected dlt's step {error.step} to pass, found: {reason};"
+            f"{source_name}: expected dlt's {step} to pass, found: {reason};"
             " nothing was loaded: mend the cause and load again"
         ) from error
 

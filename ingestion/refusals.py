@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import duckdb
@@ -52,6 +53,24 @@ def refuse_an_earlier_clock(connection: duckdb.DuckDBPyConnection) -> None:
             f" found {now:%Y-%m-%d %H:%M:%S} UTC; set this machine's clock right and load again,"
             " or, where the clock was wrong then, wait until that time is past"
         )
+
+
+def refuse_names_alike(
+    connection: duckdb.DuckDBPyConnection, source_name: str, tables: Iterable[Table]
+) -> None:
+    """Refuse tables of a source whose names differ in case alone, which DuckDB takes for one."""
+    held = connection.execute(
+        "select table_name from duckdb_tables() where schema_name = ?", [f"raw_{source_name}"]
+    ).fetchall()
+    known = {name.lower(): name for (name,) in held}
+    for table in tables:
+        other = known.setdefault(table.name.lower(), table.name)
+        if other != table.name:
+            raise LoadError(
+                f"table {source_name}.{table.name}: expected a name that differs from others in"
+                f" more than capital letters, found {source_name}.{other}, too; give the source a"
+                " view with another name"
+            )
 
 
 def refuse_other_columns(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import logging
+import signal
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,13 +13,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from shop.credentials import SECTION, offer
-from shop.errors import ShopError
-from shop.mysql import MariaDB
-from shop.paths import secrets_file, shop_folder
-from shop.postgresql import PostgreSQL
-from shop.server import HOST, Server
-from shop.tables import DATABASE, sample_folder
+from ingestion.errors import declarations
+from ingestion.terminal import end_if_interrupted, hold_standard_streams, plain, say, show
+
+INTERRUPTED = "interrupted: start it again, and what is not whole is made anew"
+
+if __name__ == "__main__":
+    # What is imported takes a second.
+    end_if_interrupted(INTERRUPTED)
+
+with declarations():
+    from shop.credentials import SECTION, offer
+    from shop.errors import ShopError
+    from shop.mysql import MariaDB
+    from shop.paths import secrets_file, shop_folder
+    from shop.postgresql import PostgreSQL
+    from shop.server import HOST, Server
+    from shop.tables import DATABASE, sample_folder
 
 SERVERS: dict[str, type[Server]] = {server.name: server for server in (PostgreSQL, MariaDB)}
 
@@ -27,7 +38,8 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong with the arguments in one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {message} ({self.prog} --help lists the arguments)\n")
+        said = plain(f"error: {message} ({self.prog} --help lists the arguments)")
+        self.exit(2, f"{said}\n")
 
 
 def _server_name(text: str) -> str:
@@ -104,10 +116,10 @@ def _start(arguments: argparse.Namespace) -> None:
                     f"port {arguments.port}: expected {server.product} stopped, found it running"
                     f" on port {server.state.port}; stop it first (make shop-stop)"
                 )
-            _say(f"{server.product} runs already on {HOST}:{server.state.port}")
+            show(f"{server.product} runs already on {HOST}:{server.state.port}")
         else:
             server.start(arguments.port or server.default_port)
-            _say(f"{server.product} listens on {HOST}:{server.state.port}")
+            show(f"{server.product} listens on {HOST}:{server.state.port}")
         if not server.state.is_loaded:
             _fill(server)
         _offer(server, ports)
@@ -118,11 +130,11 @@ def _fill(server: Server) -> None:
     # server.
     with ThreadPoolExecutor(1) as worker:
         try:
-            _say(f"filling {DATABASE}:")
+            show(f"filling {DATABASE}:")
             loading = worker.submit(
                 server.load,
                 sample_folder(),
-                lambda table, rows: _say(f"  {table:<24}{rows:>12,} rows"),
+                lambda table, rows: show(f"  {table:<24}{rows:>12,} rows"),
             )
             loading.result()
         except BaseException:
@@ -137,10 +149,10 @@ def _offer(server: Server, ports: set[int | None]) -> None:
     credentials, path = server.credentials, secrets_file()
     other = offer(path, credentials, ports)
     if other is None:
-        _say(f"{path} has the credentials of its reader, {credentials['username']}")
-        _say(f"go on with: SOURCES__RETAIL_DB__TYPE={server.name} make run")
+        show(f"{path} has the credentials of its reader, {credentials['username']}")
+        show(f"go on with: SOURCES__RETAIL_DB__TYPE={server.name} make run")
     else:
-        _say(
+        show(
             f"{path} has other credentials for {DATABASE}, {other}, and is left as it is; to read"
             f" this server, remove [{'.'.join(SECTION)}] there and start again, or use"
             f" {credentials['username']}@{HOST}:{credentials['port']}/{credentials['database']}"
@@ -155,9 +167,9 @@ def _stop(_: argparse.Namespace) -> None:
             server for server in (kind(folder) for kind in SERVERS.values()) if server.stop()
         ]
     for server in stopped:
-        _say(f"{server.product} is stopped; its data stays in {server.data}")
+        show(f"{server.product} is stopped; its data stays in {server.data}")
     if not stopped:
-        _say("no server runs")
+        show("no server runs")
 
 
 def _status(_: argparse.Namespace) -> None:
@@ -169,26 +181,25 @@ def _status(_: argparse.Namespace) -> None:
                 state += ", not filled yet"
         else:
             state = "stopped" if server.data.exists() else "not made yet"
-        _say(f"{name:<12}{state}")
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)
+        show(f"{name:<12}{state}")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and give its exit code."""
+    hold_standard_streams()
     chosen = parse_arguments(arguments)
     try:
         chosen.run(chosen)
     except ShopError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}")
         return 1
     except KeyboardInterrupt:
-        print("interrupted: start it again, and what is not whole is made anew", file=sys.stderr)
+        say(INTERRUPTED)
         return 130
     return 0
 
 
 if __name__ == "__main__":
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main())

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def shop_folder() -> Path:
     """Give the folder of the servers' data, passwords and logs."""
-    return (ROOT / os.environ.get("TALLY_SHOP", ".shop")).resolve()
+    return (ROOT / (os.environ.get("TALLY_SHOP") or ".shop")).resolve()
 
 
 def secrets_file() -> Path:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -9,6 +13,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from bench import BY_NAME, ROOT, Bench
+from environment import ENVIRONMENT
 
 import ingestion.__main__ as command
 
@@ -129,10 +134,17 @@ def test_dry_run_tells_what_a_load_would_write_and_writes_nothing(
         (["--table", "clients"], "found 'clients'"),
         (["--table", "promotion_feed.products"], "found 'promotion_feed.products'"),
         (["--table", "products", "--table", "raw.products"], "found 'raw.products'"),
+        (["--table", ".products"], "found '.products'"),
+        (["--table", "retail_db."], "found 'retail_db.'"),
+        (["--table", ""], "found ''"),
+        (["--table", "a\x1b[31m\nb\u202e"], r"found 'a\x1b[31m\nb\u202e'"),
+        (["--until", ""], "found ''"),
+        (["--quarantine", "--lateness"], "not allowed with argument --quarantine"),
+        (["--lateness", "--dry-run"], "not allowed with argument --lateness"),
         (["--everything"], "--everything"),
         (["products"], "products"),
     ],
-    ids=" ".join,
+    ids=repr,
 )
 def test_wrong_arguments_get_one_line_and_exit_code_2(bench: Bench, arguments, found: str):
     files = bench.files()
@@ -182,3 +194,112 @@ def test_an_interrupted_load_says_so_in_one_line(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["ingestion"])
     assert command.main() == 130
     assert capsys.readouterr().err == ("interrupted: nothing was loaded; load again to go on\n")
+
+
+# What a person sees
+
+
+def test_what_the_data_says_does_not_reach_the_terminal_as_it_is(bench: Bench):
+    signs = "red\x1b[31m \x9b2J\r\n \u202egnp.exe"
+    shown = {r"\x9b2J", r"\u202egnp.exe"}
+    bench.company["products"][0].update(product_id=None, brand=signs)
+    bench.write_source()
+    bench.rewrite("products", f'select *, 1 as "{signs}" from source')
+    run = bench.command("--table", "products")
+    assert run.returncode == 0, run.stderr
+    *_, undeclared, _ = run.stdout.splitlines()
+    assert undeclared.startswith(r"new at the source, not loaded: retail_db.products.red\x1b[31m")
+    (held,) = bench.command("--quarantine").stdout.splitlines()
+    for line in (undeclared, held):
+        assert line.isprintable()
+        assert all(sign in line for sign in shown)
+    # A failure names the column, too.
+    bench.rewrite("products", f'select "{signs}" from source')
+    bench.file("products").rename(bench.source / f"{signs}.parquet")
+    run = bench.command("--table", "products", SOURCES__SAMPLE__FOLDER=f"{bench.source}{signs}")
+    _, error = run.stderr.split("\n", 1)
+    assert error.startswith("error: ") and error.rstrip("\n").isprintable()
+
+
+@pytest.fixture
+def main(loaded: Bench, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """The command on a loaded bench, in this process."""
+    for name, value in loaded.environment().items():
+        monkeypatch.setenv(name, value)
+
+    def run(*arguments: str) -> int:
+        monkeypatch.setattr("sys.argv", ["ingestion", *arguments])
+        return command.main()
+
+    return run
+
+
+@pytest.mark.parametrize("arguments", [["--table", "coupons"], ["--quarantine"], ["--lateness"]])
+def test_a_reader_that_has_gone_changes_nothing(
+    main: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capfd, arguments: list[str]
+):
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as gone:
+        monkeypatch.setattr("sys.stdout", gone)
+        assert main(*arguments) == 0
+        # What Python does at its end.
+        gone.flush()
+    assert "rror" not in capfd.readouterr().err
+
+
+def test_output_that_cannot_be_written_is_one_line(
+    main: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys
+):
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        assert main("--quarantine") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: standard output: ") and "No space left" in line
+
+
+def test_closed_streams_are_no_place_for_the_warehouse(bench: Bench):
+    run = subprocess.run(
+        ["sh", "-c", "exec python -m ingestion --table coupons <&- >&- 2>&-"],
+        cwd=ROOT,
+        env=bench.environment(),
+        timeout=60,
+    )
+    assert run.returncode == 0
+    assert bench.rows("coupons") == bench.source_rows("coupons")
+
+
+@pytest.mark.parametrize("module", ["ingestion", "shop"])
+def test_an_interrupt_of_the_imports_is_one_line(module: str):
+    program = (
+        "import os, runpy, signal, sys\n"
+        "class Interrupts:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'dlt':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupts())\n"
+        f"runpy.run_module('{module}', run_name='__main__', alter_sys=True)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert run.returncode == 130
+    (line,) = run.stderr.splitlines()
+    assert line.startswith("interrupted: ")
+
+
+def test_an_interrupt_of_the_report_does_not_say_that_nothing_was_loaded(
+    main: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys
+):
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "report", interrupted)
+    assert main("--table", "coupons") == 130
+    *_, line = capsys.readouterr().err.splitlines()
+    assert line == "interrupted: the load is done; its report is not"

@@ -26,7 +26,7 @@ from environment import ENVIRONMENT
 from servers import DatabaseShop, MariaDbShop, PostgresShop
 
 from ingestion.configuration import open_sources
-from ingestion.database import REMEDIES, Database
+from ingestion.database import LOCK_TIMEOUT, REMEDIES, SECONDS_FOR_A_LOCK, Database
 from ingestion.errors import LoadError, remedy
 from ingestion.load import load
 from ingestion.tables import Table
@@ -495,6 +495,14 @@ def test_a_look_back_begins_no_earlier_than_time_does(loader: Loader):
     assert (outcome.written, outcome.differing) == (1, ())
 
 
+@pytest.mark.parametrize(
+    "option", ["nonsense=1", "ssl=true", "read_timeout=abc", "connect_timeout=0", "port=abc"]
+)
+def test_an_option_that_the_driver_does_not_take_is_one_line(option: str):
+    with pytest.raises(LoadError, match=r"^source retail_db: credentials: query: .*; correct"):
+        Database("retail_db", ConnectionStringCredentials(f"mysql://u:secret@127.0.0.1/d?{option}"))
+
+
 def test_an_unknown_option_of_the_url_is_one_line(bench: Bench, postgresql: PostgresShop):
     url = f"{postgresql.reader_url}?nonsense=1"
     run = bench.command(SOURCES__RETAIL_DB__TYPE="postgresql", SOURCES__RETAIL_DB__CREDENTIALS=url)
@@ -816,9 +824,15 @@ def test_wrong_credentials_are_one_line_that_does_not_tell_them(
         ("mysql://u@nowhere.invalid/d", "mysql nowhere.invalid/d as u, .*correct the host"),
         ("postgresql://{reader}/postgres", "as tally_reader, .*let the user in from here"),
         ("postgresql://{reader}/retail_db?sslmode=require", "make the server and sslmode"),
-        ("mysql://u@127.0.0.1/d?ssl_ca=/nowhere/ca.pem", "No such file or directory"),
+        ("mysql://u@127.0.0.1/d?ssl_ca=/nowhere/ca.pem", "No such file .*correct .*credentials"),
+        ("postgresql://{reader}/retail_db?sslmode=bogus", "bogus.*correct .*credentials"),
+        ("postgresql://{reader}/retail_db?options=-c%20bogus=1", "bogus.*correct .*credentials"),
+        ("postgresql://u@127.0.0.1:1/d", "refused.*see to it that the server runs"),
     ],
-    ids=["host", "host of mysql", "pg_hba", "encryption", "certificate"],
+    ids=[
+        *("host", "host of mysql", "pg_hba", "encryption", "certificate", "option", "setting"),
+        "port",
+    ],
 )
 def test_what_keeps_the_server_out_of_reach_is_one_line_with_what_to_do(
     bench: Bench, postgresql: PostgresShop, url: str, expected: str
@@ -884,6 +898,183 @@ def test_a_limit_of_time_is_one_line_with_what_to_do(
             else "set global max_statement_time = 0"
         )
     assert to_do in line
+
+
+NO_CAUSE = "see to it that the server runs"
+
+
+@pytest.mark.parametrize(
+    "kind, make, unmake, to_do",
+    [
+        ("postgresql", "alter role {user} nologin", "alter role {user} login", "alter role USER"),
+        ("postgresql", "revoke connect on database retail_db from {user}",
+         "grant connect on database retail_db to {user}", "grant connect on database"),
+        ("postgresql", "create view typed as select 1::bigint as id, 1 / (count(*) - count(*))"
+         " as held from products", "drop view typed", "mend the cause at the source"),
+        ("postgresql", "create materialized view typed as select 1::bigint as id, 2::bigint as held"
+         " with no data", "drop materialized view typed", "mend the cause at the source"),
+        ("mysql", "alter user {user} account lock", "alter user {user} account unlock", "unlock"),
+        ("mysql", "create view typed as select 1 as id, 2 as held", "drop view typed", "show view"),
+    ],
+)  # fmt: skip
+def test_what_to_do_is_about_the_cause(
+    bench: Bench, request: pytest.FixtureRequest, kind: str, make: str, unmake: str, to_do: str
+):
+    shop = request.getfixturevalue(kind)
+    shop.execute(make.format(user=shop.account))
+    try:
+        if " view " in make:
+            shop.execute(f"grant select on typed to {shop.account}")
+        line = Loader(bench, shop).refused([one_column("bigint")])
+    finally:
+        shop.execute(unmake.format(user=shop.account))
+    assert to_do in line.partition("nothing was loaded: ")[2]
+    assert NO_CAUSE not in line
+
+
+@pytest.mark.parametrize(
+    "said, to_do",
+    [
+        ('FATAL: database "shop" does not exist', "correct the database"),
+        ('FATAL: role "reader" does not exist', "correct the username"),
+        ('FATAL: role "reader" is not permitted to log in', "let the user in"),
+        ("Access denied for user 'a'@'b' to database 'c'", "correct the database"),
+        ("Access denied for user 'a'@'b' (using password: YES)", "correct user and password"),
+        ("Access denied for user 'a'@'b'. Account is locked.", "unlock the user"),
+        ("Unknown database 'c'", "correct the database"),
+        ("function f() does not exist", "otherwise"),
+    ],
+)
+def test_what_to_do_is_about_what_the_server_says(said: str, to_do: str):
+    assert remedy(said, REMEDIES, "otherwise").startswith(to_do)
+
+
+@pytest.mark.parametrize("drop", ["alter table kept drop column held", "drop table kept"])
+def test_a_view_that_lost_what_it_reads_is_one_line(bench: Bench, mysql: MariaDbShop, drop: str):
+    mysql.execute("create table kept (id bigint primary key, held bigint)")
+    mysql.execute("create view typed as select id, held from kept")
+    try:
+        mysql.execute(f"grant select, show view on typed to {mysql.account}")
+        mysql.execute(drop)
+        line = Loader(bench, mysql).refused([one_column("bigint")])
+    finally:
+        mysql.execute("drop view typed")
+        mysql.execute("drop table if exists kept")
+    assert line.startswith("table retail_db.typed: expected to read")
+    assert "mend the view at the source" in line
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["held", "declared"])
+def test_names_that_differ_in_letters_alone_are_one_line(loader: Loader, held: bool):
+    tables = [one_column("bigint"), replace(one_column("bigint"), name="Typed")]
+    quote = '"' if loader.shop.kind == "postgresql" else "`"
+    with table_typed(loader.shop, "id bigint primary key, held bigint"):
+        if held:
+            loader.load(tables[:1])
+        loader.shop.execute(
+            f"create table {quote}Typed{quote} (id bigint primary key, held bigint)"
+        )
+        try:
+            loader.shop.execute(f"grant select on {quote}Typed{quote} to {loader.shop.account}")
+            line = loader.refused(tables[1:] if held else tables)
+        finally:
+            loader.shop.execute(f"drop table {quote}Typed{quote}")
+    assert line.startswith("table retail_db.Typed: expected a name that differs")
+    assert "found retail_db.typed, too" in line
+
+
+def test_a_table_of_another_schema_is_named_with_it(loader: Loader):
+    loader.shop.execute("create schema elsewhere")
+    try:
+        loader.shop.execute("create table elsewhere.typed (id bigint primary key, held bigint)")
+        # MySQL shows nobody what he may not read.
+        loader.shop.execute(f"grant select on elsewhere.typed to {loader.shop.account}")
+        line = loader.refused([one_column("bigint")])
+    finally:
+        cascade = " cascade" if loader.shop.kind == "postgresql" else ""
+        loader.shop.execute(f"drop schema elsewhere{cascade}")
+    assert ", but elsewhere.typed;" in line
+    assert 'schema = "..." in [sources.retail_db]' in line
+
+
+@contextmanager
+def locked(shop: DatabaseShop) -> Iterator[Callable[[], None]]:
+    """Hold `products` locked until the function that it gives is called."""
+    lock, unlock = {
+        "postgresql": ("lock table products in access exclusive mode", "rollback"),
+        "mysql": ("lock tables products write", "unlock tables"),
+    }[shop.kind]
+    connection = shop.connect()
+    try:
+        cursor = connection.cursor()
+        cursor.execute(lock)
+        yield lambda: cursor.execute(unlock)
+    finally:
+        connection.close()
+
+
+def test_a_locked_table_is_waited_for_with_a_word(loader: Loader, monkeypatch: pytest.MonkeyPatch):
+    told: list[str] = []
+    monkeypatch.setattr("ingestion.database.SECONDS_UNTIL_TOLD", 0.2)
+    with locked(loader.shop) as unlock:
+        # Where nothing is told, it ends all the same.
+        end = threading.Timer(10, unlock)
+        end.start()
+
+        def unlocks(line: str) -> None:
+            told.append(line)
+            end.cancel()
+            unlock()
+
+        monkeypatch.setattr("ingestion.database.say", unlocks)
+        outcome = loader.load([BY_NAME["products"]])["products"]
+    assert outcome.in_warehouse == len(loader.bench.company["products"])
+    assert told == ["Waiting for retail_db.products, which seems to be locked at the source"]
+
+
+@pytest.mark.parametrize(
+    "limit", ["alter role {user} {set} lock_timeout", "set global lock_wait_timeout"],
+    ids=["postgresql", "mysql"],
+)  # fmt: skip
+def test_a_table_that_stays_locked_is_one_line(
+    bench: Bench, request: pytest.FixtureRequest, limit: str
+):
+    shop = request.getfixturevalue(request.node.callspec.id)
+    shop.load(bench.company)
+    loader = Loader(bench, shop)
+    shop.execute(f"{limit.format(user=shop.account, set='set')} = 1")
+    try:
+        with locked(shop):
+            line = loader.refused([BY_NAME["products"]])
+    finally:
+        end = "" if shop.kind == "postgresql" else " = default"
+        shop.execute(limit.format(user=shop.account, set="reset") + end)
+    assert line.startswith("table retail_db.products: ")
+    assert "let what holds the table's lock end" in line
+
+
+def test_a_change_that_waits_for_the_load_does_not_hold_it_up_for_ever(
+    bench: Bench, postgresql: PostgresShop, monkeypatch: pytest.MonkeyPatch
+):
+    """It waits for one connection of the load, and the other would wait for it."""
+    postgresql.load(bench.company)
+    monkeypatch.setattr(
+        "ingestion.database.LOCK_TIMEOUT", LOCK_TIMEOUT.replace(f"{SECONDS_FOR_A_LOCK}s", "300ms")
+    )
+    products = BY_NAME["products"]
+    with Loader(bench, postgresql).sources() as sources:
+        sources["retail_db"].columns(products)
+        change = threading.Thread(
+            target=postgresql.execute,
+            args=["set lock_timeout = '20s'; alter table products add column colour text"],
+        )
+        change.start()
+        waiting = "select count(*) from pg_locks where not granted"
+        while postgresql.execute(waiting) == [(0,)]:
+            time.sleep(0.01)
+        with pytest.raises(LoadError, match="let what holds the table's lock end"):
+            list(sources["retail_db"].batches(products))
+    change.join()
 
 
 def test_a_missing_grant_is_one_line_with_what_to_do(loader: Loader):
@@ -1105,14 +1296,14 @@ def test_a_server_that_is_lost_during_the_load_leaves_the_warehouse_as_it_was(
         ({"SOURCES__RETAIL_DB__TYPE": "mysql"}, "found none"),
         (
             {"SOURCES__RETAIL_DB__TYPE": "mysql", "SOURCES__RETAIL_DB__CREDENTIALS": f"::{MARK}"},
-            "found some that cannot be read",
+            "found what cannot be read",
         ),
         (
             {
                 "SOURCES__RETAIL_DB__TYPE": "mysql",
                 "SOURCES__RETAIL_DB__CREDENTIALS": f"postgresql://u:{MARK}@127.0.0.1:1/d",
             },
-            "found drivername postgresql",
+            "found 'postgresql'",
         ),
     ],
 )

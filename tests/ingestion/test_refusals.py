@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import runpy
 import shutil
 import signal
 import subprocess
@@ -14,9 +16,12 @@ from pathlib import Path
 import dlt
 import duckdb
 import pytest
+import sqlalchemy as sa
 from bench import BY_NAME, ROOT, Bench
 
-from ingestion.errors import LoadError
+import ingestion.__main__ as command
+from ingestion.configuration import kind_of, open_sources
+from ingestion.errors import LoadError, declarations
 from ingestion.sample import Sample
 from ingestion.tables import Table
 from ingestion.warehouse import transaction
@@ -228,25 +233,85 @@ def test_a_declaration_that_cannot_work_is_refused(change: dict, reason: str):
         replace(declaration, **change)
 
 
+@pytest.fixture
+def declared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], str]:
+    """Declares something else, and gives the one line that ends each command then."""
+    tables = ROOT / "ingestion/tables.py"
+
+    def ended(before: str, after: str) -> str:
+        text = tables.read_text()
+        assert text.count(before) == 1
+        # As a copy of the project would have it.
+        changed = tmp_path / "ingestion/tables.py"
+        changed.parent.mkdir()
+        changed.write_text(text.replace(before, after))
+        with pytest.raises(SystemExit) as end, declarations():
+            runpy.run_path(str(changed))
+        (line,) = str(end.value.code).splitlines()
+        assert line.startswith("error: ")
+        return line
+
+    return ended
+
+
 @pytest.mark.parametrize(
     "name", ["quarantine", "Load_Control_Totals", "_load_lateness", "_dlt_loads"]
 )
-def test_a_table_called_as_one_of_the_warehouse_is_refused_in_one_line(tmp_path: Path, name: str):
-    shutil.copytree(ROOT / "ingestion", tmp_path / "ingestion")
-    tables = tmp_path / "ingestion" / "tables.py"
-    declared = tables.read_text()
-    assert declared.count('name="coupons"') == 1
-    tables.write_text(declared.replace('name="coupons"', f'name="{name}"'))
+def test_a_table_called_as_one_of_the_warehouse_is_refused_in_one_line(
+    declared: Callable[[str, str], str], name: str
+):
+    line = declared('name="coupons"', f'name="{name}"')
+    assert line.startswith(f"error: table retail_db.{name}: name {name}: expected one that")
+
+
+@pytest.mark.parametrize(
+    "before, after, found",
+    [
+        ('name="coupons"', 'name="coupons", key=()', "TypeError: .*'key'"),
+        ('name="coupons",', "", "TypeError: .*'name'"),
+        ('name="coupons"', "name=coupons", "NameError: name 'coupons'"),
+        ('name="coupons"', 'name="coupons', "SyntaxError: unterminated"),
+        ('name="coupons"', 'name="coupons"\x1b', r"SyntaxError: .*"),
+        ("\nimport re\n", "\nfrom re import tables_of_ours\n", "ImportError: .*tables_of_ours"),
+    ],
+)
+def test_declarations_that_are_no_python_are_one_line(
+    declared: Callable[[str, str], str], before: str, after: str, found: str
+):
+    line = declared(before, after)
+    assert re.match(rf"error: ingestion/tables.py: .* in line \d+: {found}.*; correct it$", line)
+
+
+@pytest.mark.parametrize("module", ["ingestion", "shop"])
+def test_outside_of_the_environment_a_command_says_so_in_one_line(module: str):
+    # Without the site's packages.
     run = subprocess.run(
-        [sys.executable, "-m", "ingestion"],
+        [sys.executable, "-I", "-S", "-c", f"import runpy, sys; sys.path.insert(0, {str(ROOT)!r});"
+         f" runpy.run_module({module!r}, run_name='__main__')"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )  # fmt: skip
+    assert run.returncode == 1
+    (line,) = run.stderr.splitlines()
+    assert re.match(r"error: .* found no \w+; activate the environment", line)
+
+
+@pytest.mark.parametrize("module", ["ingestion", "shop"])
+def test_a_wrong_declaration_ends_every_command_in_one_line(tmp_path: Path, module: str):
+    for name in ("ingestion", "shop"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    with (tmp_path / "ingestion/tables.py").open("a") as tables:
+        tables.write('\nTable(source="retail_db", name="a", columns={}, mode="append")\n')
+    run = subprocess.run(
+        [sys.executable, "-m", module],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         timeout=60,
     )
     assert (run.returncode, run.stdout) == (1, "")
-    (line,) = run.stderr.splitlines()
-    assert line.startswith(f"error: table retail_db.{name}: name {name}: expected one that")
+    assert run.stderr == "error: table retail_db.a: mode append needs a cursor\n"
 
 
 @pytest.mark.parametrize("mode", ["merge", "append", "replace"])
@@ -387,27 +452,236 @@ def test_a_damaged_block_of_the_warehouse_is_one_line(loaded: Bench):
     assert loaded.command("--reconcile").returncode == 0
 
 
+def test_a_warehouse_whose_folder_cannot_be_made_is_refused(bench: Bench):
+    bench.warehouse.parent.write_text("a file where the folder would be")
+    with pytest.raises(LoadError, match="expected a DuckDB file"):
+        bench.load()
+
+
+# Configuration
+
+
+@pytest.mark.parametrize("text", [b'[sources\npassword = "marked-word', b'x = "marked-word\xff"'])
 @pytest.mark.parametrize(
     "name, variables",
     [("config.toml", {}), ("secrets.toml", {"SOURCES__RETAIL_DB__TYPE": "postgresql"})],
 )
 def test_configuration_that_is_no_toml_is_one_line(
-    bench: Bench, name: str, variables: dict[str, str]
+    bench: Bench, name: str, variables: dict[str, str], text: bytes
 ):
     (bench.folder / ".dlt").mkdir()
-    (bench.folder / ".dlt" / name).write_text('[sources\npassword = "marked-word')
+    (bench.folder / ".dlt" / name).write_bytes(text)
     run = bench.command(DLT_PROJECT_DIR=str(bench.folder), **variables)
     assert run.returncode == 1
     (line,) = run.stderr.splitlines()
     assert line.startswith("error: source ")
-    assert "cannot be read" in line
+    assert f".dlt/{name} to be TOML" in line
     assert "marked-word" not in run.stdout + run.stderr
 
 
-def test_a_warehouse_whose_folder_cannot_be_made_is_refused(bench: Bench):
-    bench.warehouse.parent.write_text("a file where the folder would be")
-    with pytest.raises(LoadError, match="expected a DuckDB file"):
-        bench.load()
+@pytest.mark.parametrize(
+    "variable, found",
+    [("RUNTIME__LOG_LEVEL", "loud"), ("NORMALIZE__WORKERS", "`workers` cannot")],
+)
+def test_a_setting_that_dlt_does_not_take_is_one_line(loaded: Bench, variable: str, found: str):
+    files = loaded.files()
+    run = loaded.command("--table", "coupons", "--full-refresh", **{variable: "loud"})
+    assert run.returncode == 1
+    *_, line = run.stderr.splitlines()
+    assert line.startswith("error: ") and found in line
+    assert "Traceback" not in run.stderr
+    assert loaded.files() == files
+
+
+SECRET = "p4ss-MARK-word"
+CREDENTIALS = {
+    "drivername": "postgresql",
+    "host": "db.example.com",
+    "database": "shop",
+    "username": "reader",
+    "password": SECRET,
+}
+
+
+def opened(
+    monkeypatch: pytest.MonkeyPatch,
+    secrets: object,
+    config: dict[str, object] | None = None,
+    kind: str = "postgresql",
+    **environment: str,
+) -> sa.URL:
+    """Open `retail_db` as it is configured, but for the server; give its URL."""
+    urls: list[sa.URL] = []
+
+    class Opened:
+        def __init__(self, name: str, credentials: object, *_: object, **__: object):
+            urls.append(credentials.to_url())
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr("ingestion.database.Database", Opened)
+    monkeypatch.setenv("SOURCES__RETAIL_DB__TYPE", kind)
+    for name, value in environment.items():
+        monkeypatch.setenv(f"SOURCES__RETAIL_DB__{name}", value)
+    place = "sources.retail_db"
+    with (
+        dlt.secrets.values({f"{place}.credentials": secrets}),
+        dlt.config.values({f"{place}.{name}": value for name, value in (config or {}).items()}),
+        open_sources({"retail_db"}, "UTC", None),
+    ):
+        return urls[0]
+
+
+WRONG_PARTS: list[tuple[str, object, str]] = [
+    *(("port", value, "a whole number from 1 to 65535")
+      for value in ("abc", "", "5.5", "²", 5.5, 5.0, True, 0, -1, 70_000, [1], date(2017, 1, 1))),
+    *((part, value, "text in quotes") for part in CREDENTIALS for value in (5, True, [SECRET])),
+    *((part, value, "text, found none") for part in ("host", "database", "username")
+      for value in ("", " ", None)),
+    *(("query", value, "a table") for value in ("bogus", ["a"], 5)),
+    *(("drivername", value, "expected") for value in ("", "oracle", "postgresqlx", "mysql")),
+    *((part, f"postgresql://u:{SECRET}@h/d", "found a URL")
+      for part in ("drivername", "host", "database", "username")),
+    ("port", "9" * 5000, "a whole number from 1 to 65535"),
+    ("pasword", SECRET, "found pasword, too"),
+    ("user", "reader", "found user, too"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("part, value, expected", WRONG_PARTS)
+def test_a_wrong_part_of_the_credentials_is_one_line_that_names_it(
+    monkeypatch: pytest.MonkeyPatch, part: str, value: object, expected: str
+):
+    parts = {name: text for name, text in {**CREDENTIALS, part: value}.items() if text is not None}
+    with pytest.raises(LoadError) as refused:
+        opened(monkeypatch, parts)
+    (line,) = str(refused.value).splitlines()
+    assert line.startswith("source retail_db: credentials: ")
+    assert part in line and expected in line
+    assert "[sources.retail_db.credentials]" in line
+    assert SECRET not in line
+
+
+@pytest.mark.parametrize(
+    "secrets", [5, "", [SECRET], {}, f"::{SECRET}", f"postgresql://u:{SECRET}@h:x/d"]
+)
+def test_credentials_that_are_none_are_one_line(monkeypatch: pytest.MonkeyPatch, secrets: object):
+    with pytest.raises(
+        LoadError, match=r"^source retail_db: credentials: expected drivername, "
+    ) as refused:
+        opened(monkeypatch, secrets)
+    assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "kind, drivername",
+    [
+        *(("postgresql", name) for name in ("postgres", "postgresql+psycopg2", "postgres+asyncpg")),
+        *(("mysql", name) for name in ("mariadb", "mysql+pymysql", "mariadb+mariadbconnector")),
+    ],
+)
+def test_a_database_goes_by_every_name_that_it_has(
+    monkeypatch: pytest.MonkeyPatch, kind: str, drivername: str
+):
+    parts = {**CREDENTIALS, "drivername": drivername}
+    assert opened(monkeypatch, parts, kind=kind).drivername == kind
+    url = f"{drivername}://reader:secret@db.example.com/shop"
+    assert opened(monkeypatch, url, kind=kind).drivername == kind
+
+
+def test_parts_of_the_credentials_are_merged_as_dlt_does(monkeypatch: pytest.MonkeyPatch):
+    """The environment comes before secrets.toml, that before config.toml, part by part."""
+    rest = {"host": "config", "database": "config", "username": "config", "port": 1}
+    url = opened(
+        monkeypatch,
+        {"drivername": "postgresql", "database": "secrets", "username": "secrets"},
+        {"credentials": rest},
+        CREDENTIALS__USERNAME="environment",
+        CREDENTIALS__PASSWORD=f"{SECRET} \n",
+        CREDENTIALS__QUERY='{"connect_timeout": 3}',
+    )
+    assert (url.host, url.port, url.database, url.username) == (
+        *("config", 1),
+        *("secrets", "environment"),
+    )
+    # But for the end of a line, a password is what it is.
+    assert (url.password, dict(url.query)) == (f"{SECRET} ", {"connect_timeout": "3"})
+    # A URL comes before all parts, which say what it leaves out.
+    url = opened(
+        monkeypatch,
+        {**CREDENTIALS, "port": 7},
+        CREDENTIALS="postgresql://url@url/url",
+        CREDENTIALS__PORT="8",
+    )
+    assert (url.host, url.username, url.port) == ("url", "url", 8)
+    assert url.password == f"{SECRET} "
+
+
+def test_a_password_in_the_file_that_git_keeps_is_refused(monkeypatch: pytest.MonkeyPatch):
+    parts = {name: text for name, text in CREDENTIALS.items() if name != "password"}
+    with pytest.raises(LoadError, match=r"found them in \.dlt/config\.toml") as refused:
+        opened(monkeypatch, parts, {"credentials": {"password": SECRET}})
+    assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "config, expected",
+    [
+        ({"schema": 5}, "schema: expected the name of a schema, found 5"),
+        ({"schema": ""}, "schema: expected the name of a schema, found ''"),
+        ({"schema": ["a"]}, "schema: expected the name of a schema, found"),
+        ({"row_security": 5}, "row_security: expected true or false, found 5"),
+        ({"row_security": ["a"]}, "row_security: expected true or false, found"),
+        ({"row_security": "perhaps"}, "row_security: expected true or false, found 'perhaps'"),
+    ],
+)
+def test_a_wrong_setting_of_a_source_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, config: dict[str, object], expected: str
+):
+    with pytest.raises(LoadError, match=f"^source retail_db: {expected}.*; correct"):
+        opened(monkeypatch, CREDENTIALS, config)
+
+
+@pytest.mark.parametrize("place", ["sources", "sources.retail_db"])
+def test_a_value_where_a_section_is_expected_is_one_line(place: str):
+    with (
+        dlt.secrets.values({place: 5}),
+        pytest.raises(LoadError, match=rf"expected a section \[{place}\], found 5"),
+    ):
+        kind_of("retail_db")
+
+
+# The dbt project
+
+
+@pytest.mark.parametrize(
+    "text, found",
+    [
+        (None, "No such file"),
+        (b"a: b: c\n", "mapping values are not allowed here in line 1"),
+        (b"vars: {business_timezone: \"\xff\"}\n", "not UTF-8"),
+        (b"vars: \x00\n", "unacceptable character"),
+        (b"- vars\n", "none"),
+        (b"", "none"),
+        (b"name: tally\n", "none"),
+        (b"vars: [business_timezone]\n", "none"),
+        (b"vars: {business_timezone: }\n", "none"),
+        (b"vars: {business_timezone: 5}\n", "5"),
+        *((f'vars: {{business_timezone: "{zone}"}}\n'.encode(), f"'{zone}'")
+          for zone in ("Mars/Olympus", "America", "../../etc/passwd", "/etc/passwd", "")),
+    ],
+)  # fmt: skip
+def test_a_dbt_project_without_a_time_zone_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: bytes | None, found: str
+):
+    monkeypatch.setattr(command, "ROOT", tmp_path)
+    if text is not None:
+        (tmp_path / "dbt_project.yml").write_bytes(text)
+    with pytest.raises(LoadError) as refused:
+        command.business_timezone()
+    (line,) = str(refused.value).splitlines()
+    assert "dbt_project.yml: expected YAML in which vars has a business_timezone" in line
+    assert found in line.partition("found: ")[2]
 
 
 # Loads that fail in the middle

@@ -482,6 +482,18 @@ def test_first_supported_python_on_the_path_is_taken(
     assert error.startswith(f"error: {taken} cannot make virtual environments; ")
 
 
+def test_set_up_makes_the_folder_that_dbt_needs_to_make_a_warehouse(tmp_path: Path):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    shutil.copytree(ROOT / "locks", tmp_path / "locks")
+    binaries = tmp_path / ".venv/bin"
+    binaries.mkdir(parents=True)
+    for name in ("pip", "uv"):
+        (binaries / name).write_text("#!/bin/sh\n")
+        (binaries / name).chmod(0o755)
+    subprocess.run(["make", "setup"], cwd=tmp_path, env=ENVIRONMENT, check=True, timeout=60)
+    assert (tmp_path / "warehouse").is_dir()
+
+
 # Two projects
 
 
