@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 
 
@@ -14,6 +15,11 @@ class LoadError(Exception):
 
     Nothing of the load is in the warehouse when this is raised.
     """
+
+
+def warn(line: str) -> None:
+    """Tell a person what a load goes on with, and what would be better."""
+    print(f"warning: {line}", file=sys.stderr, flush=True)
 
 
 def remedy(reason: str, remedies: Mapping[str, str], otherwise: str) -> str:
