@@ -235,22 +235,18 @@ class Database:
         self._engine.dispose()
 
     def columns(self, table: Table) -> dict[str, str]:
-        """Name and dlt type of every column; the server's own type where it cannot be loaded."""
-        found: dict[str, str] = {}
-        arrow: dict[str, pa.DataType] = {}
+        """Name and dlt type of every column; of one that is not loaded as declared, what it is."""
+        types: dict[str, str] = {}
         for column in self._reflected(table).columns:
             can_be = self._forms(column)
-            declared = table.declared(column.name) if column.name in table.columns else ()
-            if form := chosen(can_be, declared or list(can_be)):
-                arrow[column.name] = form.arrow
-            elif can_be:
-                found[column.name] = (
-                    f"{column.info['held_as']}, which loads as {' or '.join(can_be)}"
-                )
+            is_declared = column.name in table.columns
+            if form := chosen(can_be, table.declared(column.name) if is_declared else [*can_be]):
+                types |= arrow_types(pa.schema([(column.name, form.arrow)]))
             else:
-                found[column.name] = f"{column.info['held_as']}, which no declaration loads"
+                loads_as = f"loads as {' or '.join(can_be)}" if can_be else "no declaration loads"
+                types[column.name] = f"{column.info['held_as']}, which {loads_as}"
         self._warn_of_floats(table)
-        return found | arrow_types(pa.schema(list(arrow.items())))
+        return types
 
     def control_totals(self, table: Table) -> ControlTotals:
         """Count the table at the source."""
