@@ -7,6 +7,7 @@ from PostgreSQL by ADBC, which joins the same snapshot; from MySQL through SQLAl
 
 from __future__ import annotations
 
+import re
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,6 +31,7 @@ from sqlalchemy.dialects import postgresql
 from ingestion.database_types import (
     UNFIT,
     Form,
+    Unfit,
     chosen,
     exactly,
     first_unfit,
@@ -608,7 +610,7 @@ class Database:
 
             try:
                 columns.append(bring(0, batch.num_rows))
-            except pa.ArrowInvalid as error:
+            except UNFIT as error:
                 row = batch.slice(first_unfit(batch.num_rows, bring), 1)
                 values = {name: _value(row.column(name)) for name in schema.names}
                 raise self._unfit(table, field.name, values, error) from error
@@ -650,20 +652,22 @@ class Database:
         """Make the error of a value that has no place in its column's type."""
         held = self._reflected(table).columns[column]
         expected = self._form(table, held).arrow
+        (data_type,) = arrow_types(pa.schema([(column, expected)])).values()
         key = ", ".join(
             f"{name} {shown(row[name])}"
             for name in table.primary_key or table.columns
             if name != column
         )
         to_do = "mend it at the source"
-        if pa.types.is_decimal(expected):
+        if pa.types.is_decimal(expected) and re.search(r"\d", str(row[column])):
             to_do += ", or declare the digits that it needs, as decimal(38,12)"
         elif pa.types.is_integer(expected) and "decimal" in self._forms(held):
             to_do += ", or declare decimal"
         return LoadError(
             f"table {table.source}.{table.name}: column {column}: expected values of type"
-            f" {expected}, found {shown(row[column])} where {key or 'the key is this'}"
-            f" ({shown(str(error))}); nothing was loaded: {to_do}, and load again"
+            f" {data_type}, found {shown(row[column])} where {key or 'the key is this'}"
+            f"{f' ({error})' if isinstance(error, Unfit) else ''}; nothing was loaded: {to_do},"
+            " and load again"
         )
 
     @contextmanager

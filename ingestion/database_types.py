@@ -36,6 +36,11 @@ HALF_A_BIT = 2.0**-24
 # A sum of amounts has six places, and is no double: what lies beyond has none.
 GREATEST_AMOUNT = 10.0 ** (MOST_DIGITS - 6)
 
+
+class Unfit(ValueError):
+    """A value that has no place in a type; the message says why, in words for people."""
+
+
 # What Arrow and Python say of values that have no place in a type.
 UNFIT = (pa.ArrowException, ValueError, TypeError, OverflowError)
 
@@ -205,7 +210,7 @@ def exactly(column: pa.ChunkedArray, data_type: pa.DataType) -> pa.ChunkedArray:
     """Bring values into a type that has a place for every one of them.
 
     Raises:
-        pa.ArrowInvalid: it has none for one of them: too many digits, no date, or no flag.
+        ValueError: it has none for one of them: too many digits, no date, or no flag.
     """
     if pa.types.is_decimal(data_type) and pa.types.is_string(column.type):
         column = _wide_decimals(column, data_type)
@@ -220,14 +225,14 @@ def refuse_what_has_no_sum(column: pa.ChunkedArray) -> None:
     """Refuse doubles that no sum of decimals can have in it.
 
     Raises:
-        pa.ArrowInvalid: there is one.
+        Unfit: there is one.
     """
     if not pa.types.is_floating(column.type):
         return
     # No number is less than any.
     has_sum = pc.less(pc.abs(column), GREATEST_AMOUNT)
     if pc.all(has_sum).as_py() is False:
-        raise pa.ArrowInvalid(f"an amount beyond {GREATEST_AMOUNT:.0e} has no exact sum")
+        raise Unfit(f"an amount beyond {GREATEST_AMOUNT:.0e} has no exact sum")
 
 
 def first_unfit(row_count: int, bring: Callable[[int, int], object]) -> int:
@@ -257,13 +262,13 @@ def _wide_decimals(texts: pa.ChunkedArray, data_type: pa.Decimal128Type) -> pa.C
     Arrow 26 overflows without a word where it casts a text of more than 38 digits to decimal128.
 
     Raises:
-        pa.ArrowInvalid: there is one with more digits than any decimal has.
+        Unfit: there is one with more digits than any decimal has.
     """
     longest = pc.max(pc.binary_length(texts)).as_py() or 0
     if longest <= MOST_DIGITS:
         return texts
     if longest > MOST_DIGITS_256:
-        raise pa.ArrowInvalid(f"a number of {longest} digits")
+        raise Unfit(f"a number of {longest} digits")
     return pc.cast(texts, pa.decimal256(MOST_DIGITS_256, data_type.scale))
 
 
@@ -271,18 +276,18 @@ def _refuse_other_than_flags(column: pa.ChunkedArray) -> None:
     """Refuse numbers other than 0 and 1, which Arrow takes for true.
 
     Raises:
-        pa.ArrowInvalid: there is one.
+        Unfit: there is one.
     """
     other = column.filter(pc.invert(pc.is_in(column, pa.array([0, 1, None], column.type))))
     if len(other):
-        raise pa.ArrowInvalid("neither 0 nor 1; as bigint it could be loaded")
+        raise Unfit("neither 0 nor 1; as bigint it could be loaded")
 
 
 def _refuse_times_without_a_date(column: pa.ChunkedArray) -> None:
     """Refuse dates and times that lie outside the years 1 to 9999.
 
     Raises:
-        pa.ArrowInvalid: there is one.
+        Unfit: there is one.
     """
     if pa.types.is_date(column.type):
         number, unit = pa.int32(), 1
@@ -293,4 +298,4 @@ def _refuse_times_without_a_date(column: pa.ChunkedArray) -> None:
     bounds = pc.min_max(column.cast(number))
     least, greatest = bounds["min"].as_py(), bounds["max"].as_py()
     if least is not None and (least < FIRST_DAY * unit or greatest >= (LAST_DAY + 1) * unit):
-        raise pa.ArrowInvalid("infinity, or one outside the years 1 to 9999")
+        raise Unfit("infinity, or one outside the years 1 to 9999")
