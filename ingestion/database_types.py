@@ -77,7 +77,7 @@ def chosen(forms: Forms, declared: Sequence[str]) -> Form | None:
 def forms(column: sa.Column, kind: str, held_as: str) -> Forms:
     """Give the dlt types that a column can be declared as, and how it comes then.
 
-    The first one that is declared holds. What the server shows as a text that means the same
+    Of several that are declared, the first one here holds. What the server shows as a text that means the same
     everywhere can be had as text; bytes cannot.
 
     Args:
