@@ -77,8 +77,8 @@ def chosen(forms: Forms, declared: Sequence[str]) -> Form | None:
 def forms(column: sa.Column, kind: str, held_as: str) -> Forms:
     """Give the dlt types that a column can be declared as, and how it comes then.
 
-    Of several that are declared, the first one here holds. What the server shows as a text that means the same
-    everywhere can be had as text; bytes cannot.
+    Of several that are declared, the first one here holds. What the server shows as a text that
+    means the same everywhere can be had as text; bytes cannot.
 
     Args:
         column: The column, as reflected, of the type that a domain stands for.
