@@ -175,9 +175,15 @@ def report(loaded: list[LoadedTable], dry_run: bool) -> list[str]:
         ),
         *(
             f"new at the source, not loaded: {item.table.source}.{item.table.name}.{column}"
-            " (declare it in ingestion/tables.py)"
+            " (declare it in ingestion/tables.py, or name it in excluded_columns)"
             for item in loaded
             for column in item.undeclared
+        ),
+        *(
+            f"marked as deleted at the source, not loaded: {item.marked:,} rows of"
+            f" {item.table.source}.{item.table.name} ({item.table.deletes})"
+            for item in loaded
+            if item.marked
         ),
     ]
     if any(item.quarantined for item in loaded):

@@ -7,6 +7,7 @@ from PostgreSQL by ADBC, which joins the same snapshot; from MySQL through SQLAl
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 import warnings
@@ -14,23 +15,34 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from decimal import Decimal
+from functools import partial
 from typing import Any, TypeVar
 
 import pyarrow as pa
 import sqlalchemy as sa
 from adbc_driver_manager import Error as AdbcError
 from dlt.common.configuration.specs import ConnectionStringCredentials
-from dlt.common.libs.pyarrow import PyToArrowConversionException
 from dlt.extract.exceptions import ResourceExtractionError
 from dlt.sources.sql_database import sql_table
 from dlt.sources.sql_database.helpers import BaseTableLoader, TableLoader
 from psycopg.conninfo import make_conninfo
-from sqlalchemy.dialects import mysql, postgresql
+from sqlalchemy.dialects import postgresql
 
-from ingestion.database_types import adapted, arrow_type, data_type, exactly
-from ingestion.errors import LoadError, remedy
+from ingestion.database_types import (
+    UNFIT,
+    Form,
+    Unfit,
+    chosen,
+    exactly,
+    first_unfit,
+    forms,
+    refuse_what_has_no_sum,
+    shown,
+)
+from ingestion.errors import LoadError, remedy, warn
 from ingestion.source import BATCH_ROWS, ControlTotals, arrow_types, totals_of
-from ingestion.tables import TIMESTAMPS, TYPES, Table
+from ingestion.tables import TIMESTAMPS, Table
 from ingestion.terminal import say
 
 Connection = TypeVar("Connection")
@@ -56,20 +68,21 @@ CONNECT_DEFAULTS = {
 CONNECT_ARGUMENTS = {
     "postgresql": {
         # The transaction is idle while ADBC reads its snapshot, however long that takes. Digits of
-        # doubles are all written, whatever the role's setting.
+        # doubles are all written, and times and intervals in one way, whatever the role's setting.
         "options": (
-            "-c timezone=UTC -c datestyle=ISO -c client_encoding=UTF8"
+            "-c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres -c client_encoding=UTF8"
             " -c idle_in_transaction_session_timeout=0 -c extra_float_digits=1"
         ),
     },
     "mysql": {
         "charset": "utf8mb4",
         # Rows wait at the server while those before them are written to Parquet. A server can be
-        # set to end every answer after some rows.
+        # set to end every answer after some rows, and to fill up a `char(5)` with blanks.
         "init_command": (
             "set time_zone = '+00:00', net_write_timeout = 600,"
             " sql_select_limit = 18446744073709551615,"
-            f" lock_wait_timeout = least(@@lock_wait_timeout, {SECONDS_FOR_A_LOCK})"
+            f" lock_wait_timeout = least(@@lock_wait_timeout, {SECONDS_FOR_A_LOCK}),"
+            " sql_mode = replace(@@sql_mode, 'PAD_CHAR_TO_FULL_LENGTH', '')"
         ),
     },
 }
@@ -209,11 +222,12 @@ class _SnapshotTableLoader(TableLoader):
     """Reads through SQLAlchemy on the connection that it is given, not on one of its own."""
 
     def _load_rows(self, query: Any, backend_kwargs: dict[str, Any]) -> Iterator[pa.Table]:
-        connection = backend_kwargs.pop("connection")
+        connection, as_arrow = backend_kwargs["connection"], backend_kwargs["as_arrow"]
         result = connection.execution_options(yield_per=self.chunk_size).execute(query)
         cursor = result.cursor
         try:
-            yield from self._convert_result(result, backend_kwargs)
+            for rows in result.partitions():
+                yield as_arrow([row._data for row in rows])
         except BaseException:
             # Else PyMySQL reads all the rest before it closes, of a server that is lost, too.
             cursor._result.unbuffered_active = False
@@ -292,19 +306,24 @@ class Database:
         self._engine.dispose()
 
     def columns(self, table: Table) -> dict[str, str]:
-        """Name and dlt type of every column; the server's own type where it cannot be loaded."""
-        reflected = self._reflected(table)
-        types = {column.name: str(column.type).lower() for column in reflected.columns}
-        loadable = [column for column in reflected.columns if data_type(column) in TYPES]
-        return types | arrow_types(
-            pa.schema([(column.name, self._arrow_type(table, column)) for column in loadable])
-        )
+        """Name and dlt type of every column; of one that is not loaded as declared, what it is."""
+        types: dict[str, str] = {}
+        for column in self._reflected(table).columns:
+            can_be = self._forms(column)
+            is_declared = column.name in table.columns
+            if form := chosen(can_be, table.declared(column.name) if is_declared else [*can_be]):
+                types |= arrow_types(pa.schema([(column.name, form.arrow)]))
+            else:
+                loads_as = f"loads as {' or '.join(can_be)}" if can_be else "no declaration loads"
+                types[column.name] = f"{column.info['held_as']}, which {loads_as}"
+        self._warn_of_floats(table)
+        return types
 
     def control_totals(self, table: Table) -> ControlTotals:
         """Count the table at the source."""
         reflected = self._reflected(table)
         cursor = reflected.columns[table.cursor] if table.cursor else sa.null()
-        counted = self._fetch(
+        counting = (
             sa.select(
                 sa.func.count(),
                 sa.func.count(cursor),
@@ -313,10 +332,23 @@ class Database:
                 *self._sums(table),
             )
             .select_from(reflected)
-            .where(self._is_live(table)),
-            table,
+            .where(self._is_live(table))
         )
-        row_count, with_cursor, least, greatest, *amount_sums = counted[0]
+        deleted = 0
+        if table.soft_delete:
+            gone = sa.select(sa.func.count()).select_from(reflected).where(~self._is_live(table))
+            deleted = self._fetch(gone, table)[0][0]
+        try:
+            # PostgreSQL would end the transaction; the other connection may yet join its snapshot.
+            with self._readable(table), self._snapshot.begin_nested():
+                (counted,) = self._fetch(counting, table)
+        except LoadError as error:
+            if isinstance(error.__cause__, sa.exc.DataError):
+                self._refuse_by_row(table)
+            raise
+        row_count, with_cursor, least, greatest, *amount_sums = counted
+        if any(value is not None and not Decimal(value).is_finite() for value in amount_sums):
+            self._refuse_by_row(table)
         return totals_of(
             table,
             (
@@ -326,38 +358,45 @@ class Database:
                 _instant(table, greatest),
                 *amount_sums,
             ),
+            deleted,
         )
 
     def duplicated_keys(self, table: Table) -> pa.Table | None:
         """Give the declared primary keys that more than one row has; None where there is none."""
         if not table.primary_key or self._keeps_key(table):
             return None
-        key = [self._reflected(table).columns[name] for name in table.primary_key]
-        if self._kind == "mysql":
-            # It takes texts for equal that differ in case, accents or blanks at the end.
-            shown = [sa.func.min(column) for column in key]
-            same = [
-                sa.cast(column, sa.LargeBinary) if data_type(column) == "text" else column
-                for column in key
-            ]
-        else:
-            shown = same = [
-                sa.cast(column, sa.Text) if isinstance(column.type, sa.Uuid) else column
-                for column in key
-            ]
+        columns = self._reflected(table).columns
+        key = [self._form(table, columns[name]).asked for name in table.primary_key]
+        # Not by the text of a decimal: 1.0 is 1.00.
+        same = [
+            self._text_as_it_is(asked)
+            if pa.types.is_string(self._form(table, columns[name]).arrow)
+            else columns[name]
+            for name, asked in zip(table.primary_key, key, strict=True)
+        ]
+        # Of those that MySQL takes for the same, one.
+        one = [sa.func.min(asked) for asked in key] if self._kind == "mysql" else same
         query = (
-            sa.select(*shown)
-            .where(self._is_live(table), *(column.is_not(None) for column in key))
+            sa.select(*one)
+            .where(
+                self._is_live(table), *(columns[name].is_not(None) for name in table.primary_key)
+            )
             .group_by(*same)
             .having(sa.func.count() > 1)
         )
         rows = self._fetch(query, table)
         if not rows:
             return None
-        schema = self._schema_of(table)
+        if heirs := self._heirs(table):
+            warn(
+                f"table {table.source}.{table.name}: found {len(rows)} keys twice, for who reads it"
+                f" reads the tables that inherit from it, too ({', '.join(heirs)}), and no key"
+                f" holds for all of them; give the source a view of what is meant (`select * from"
+                f" only {table.name}`)"
+            )
         return pa.table(
             {
-                name: pa.array([row[place] for row in rows], schema.field(name).type)
+                name: pa.array([row[place] for row in rows], self._form(table, columns[name]).arrow)
                 for place, name in enumerate(table.primary_key)
             }
         )
@@ -395,7 +434,12 @@ class Database:
         """Yield the table's declared columns in Arrow tables of some `BATCH_ROWS` rows."""
 
         def wanted(query: sa.Select, reflected: sa.Table) -> sa.Select:
-            query = query.with_only_columns(*map(self._as_it_is_held, reflected.columns))
+            query = query.with_only_columns(
+                *(
+                    self._form(table, column).asked.label(column.name)
+                    for column in reflected.columns
+                )
+            )
             if days is not None:
                 return query.where(self._day(table, reflected).in_(days))
             if start is None:
@@ -417,23 +461,25 @@ class Database:
             metadata=self._reflected(table).to_metadata(sa.MetaData(self._schema)).metadata,
             chunk_size=BATCH_ROWS if self._adbc else BATCH_ROWS // 10,
             backend="pyarrow",
-            reflection_level="full_with_precision",
+            # Of the names alone: types are this module's business.
+            reflection_level="minimal",
             included_columns=list(table.columns),
-            type_adapter_callback=adapted,
             query_adapter_callback=wanted,
             table_loader_class=_AdbcTableLoader if self._adbc else _SnapshotTableLoader,
-            backend_kwargs={"connection": connection, "tz": "UTC"},
+            backend_kwargs={
+                "connection": connection,
+                "as_arrow": lambda rows: self._as_arrow(rows, table),
+            },
         )
-        schema = self._schema_of(table)
         # dlt sends the columns ahead as an empty list.
         read = (batch for batch in rows if isinstance(batch, pa.Table))
         is_empty = True
         with self._readable(table):
-            for batch in _one_ahead(lambda batch: self._cast(batch, schema, table), read):
+            for batch in _one_ahead(lambda batch: self._cast(batch, table), read):
                 is_empty = False
                 yield batch
         if is_empty:
-            yield schema.empty_table()
+            yield self._schema_of(table).empty_table()
 
     def _join_snapshot(self, snapshot: str) -> Any:
         """Open an ADBC connection that sees what the transaction sees."""
@@ -464,6 +510,7 @@ class Database:
                     )
                     # Takes the lock that readers need: no later question waits for it unsaid.
                     self._snapshot.execute(sa.select(1).select_from(reflected).limit(0))
+                    held_as = self._held_as(reflected)
             except sa.exc.NoSuchTableError as error:
                 where, to_do = self._where(), f"restore it, grant it to {self._url.username}"
                 if places := self._alike(table):
@@ -473,9 +520,10 @@ class Database:
                     f" table in {where}; {to_do}, or change ingestion/tables.py"
                 ) from error
             for column in reflected.columns:
-                if isinstance(column.type, postgresql.DOMAIN):
+                column.info["held_as"] = held_as[column.name]
+                while isinstance(column.type, postgresql.DOMAIN):
                     column.type = column.type.data_type
-                if isinstance(column.type, sa.Float | sa.Double):
+                if isinstance(column.type, sa.Float):
                     # By way of decimals, as MySQL's come, digits would be lost.
                     column.type.asdecimal = False
             self._tables[table.name] = reflected
@@ -506,71 +554,182 @@ class Database:
     def _schema_of(self, table: Table) -> pa.Schema:
         """Give the Arrow types of the declared columns."""
         columns = self._reflected(table).columns
-        return pa.schema([(name, self._arrow_type(table, columns[name])) for name in table.columns])
+        return pa.schema([(name, self._form(table, columns[name]).arrow) for name in table.columns])
 
-    def _arrow_type(self, table: Table, column: sa.Column) -> pa.DataType:
-        is_declared = column.name in table.columns
-        return arrow_type(column, table.types(column.name) if is_declared else set())
+    def _held_as(self, reflected: sa.Table) -> dict[str, str]:
+        """Give the server's own name of every column's type; of a domain, what it stands for."""
+        if self._kind == "mysql":
+            query = sa.text(
+                "select column_name, column_type from information_schema.columns"
+                " where table_schema = coalesce(:schema, database()) and table_name = :name"
+            )
+            named = {"schema": self._schema, "name": reflected.name}
+        else:
+            query = sa.text(
+                "with recursive held as ("
+                "select attname, atttypid as type, atttypmod as digits from pg_attribute"
+                " where attrelid = cast(:name as regclass) and attnum > 0 and not attisdropped"
+                " union all select attname, typbasetype, typtypmod"
+                " from held join pg_type on pg_type.oid = held.type and typtype = 'd')"
+                " select attname, format_type(type, digits)"
+                " from held join pg_type on pg_type.oid = held.type and typtype <> 'd'"
+            )
+            named = {"name": self._quoted(reflected)}
+        return dict(map(tuple, self._snapshot.execute(query, named)))
+
+    def _forms(self, column: sa.Column) -> dict[str, Form]:
+        return forms(column, self._kind, column.info["held_as"])
+
+    def _form(self, table: Table, column: sa.Column) -> Form:
+        """Give the form in which a declared column comes."""
+        return chosen(self._forms(column), table.declared(column.name))
+
+    def _warn_of_floats(self, table: Table) -> None:
+        """Say which numbers of single precision will not add up as people see them."""
+        columns = self._reflected(table).columns
+        floats = [
+            name
+            for name in table.columns
+            if name in columns
+            and isinstance(columns[name].type, sa.Float)
+            and not isinstance(columns[name].type, sa.Double)
+            and "decimal" not in table.types(name)
+        ]
+        if floats:
+            warn(
+                f"table {table.source}.{table.name}: {', '.join(floats)}: numbers of single"
+                " precision (12.34 is 12.34000015...) do not add up to what the source shows;"
+                " declare decimal"
+            )
 
     def _keeps_key(self, table: Table) -> bool:
         """Whether the database itself sees to it that the declared key is one."""
         key = {column.name for column in self._reflected(table).primary_key}
-        return key == set(table.primary_key)
+        return key == set(table.primary_key) and not self._heirs(table)
+
+    def _heirs(self, table: Table) -> list[str]:
+        """Give the tables that inherit from one: who reads it reads them, whom its key ignores.
+
+        Partitions are none: a key holds for all of them.
+        """
+        if self._kind == "mysql":
+            return []
+        query = sa.text(
+            "select cast(cast(inhrelid as regclass) as text) from pg_inherits join pg_class"
+            " on pg_class.oid = inhparent and relkind = 'r'"
+            " where inhparent = cast(:name as regclass) order by 1"
+        )
+        rows = self._fetch(query, table, name=self._quoted(self._reflected(table)))
+        return [heir for (heir,) in rows]
+
+    def _quoted(self, reflected: sa.Table) -> str:
+        return self._engine.dialect.identifier_preparer.format_table(reflected)
 
     def _sums(self, table: Table) -> list[sa.ColumnElement]:
-        return [self._sum(self._reflected(table).columns[amount]) for amount in table.amounts]
+        columns = self._reflected(table).columns
+        return [
+            self._sum(columns[amount], self._form(table, columns[amount]))
+            for amount in table.amounts
+        ]
 
-    def _sum(self, column: sa.Column) -> sa.ColumnElement:
+    def _sum(self, column: sa.Column, form: Form) -> sa.ColumnElement:
         # Whole numbers add up faster as they are, and as exactly.
-        if data_type(column) == "bigint":
-            return sa.func.sum(column)
-        # By way of text: PostgreSQL itself takes only the first 15 digits of a double. As a double
-        # first, as which the warehouse holds a real, too.
-        is_text = self._kind == "postgresql" and data_type(column) == "double"
-        shown = sa.cast(sa.cast(column, sa.Double), sa.Text) if is_text else column
-        return sa.func.sum(sa.cast(shown, sa.Numeric(38, 6)))
+        if pa.types.is_integer(form.arrow):
+            return sa.func.sum(form.asked)
+        held = form.asked
+        if isinstance(column.type, sa.Numeric):
+            held = column
+        elif self._kind == "postgresql" and pa.types.is_floating(form.arrow):
+            # By way of text: PostgreSQL itself takes only the first 15 digits of a double. As a
+            # double first, as which the warehouse holds a real, too.
+            held = sa.cast(sa.cast(column, sa.Double), sa.Text)
+        return sa.func.sum(sa.cast(held, sa.Numeric(38, 6)))
 
     def _is_live(self, table: Table) -> sa.ColumnElement:
         """Say which rows are not deleted softly."""
         if not table.soft_delete:
             return sa.true()
         column = self._reflected(table).columns[table.soft_delete]
-        if table.types(table.soft_delete) == {"bool"}:
-            return column.is_not(sa.true())
-        return column.is_(None)
+        if table.types(table.soft_delete) <= TIMESTAMPS:
+            return column.is_(None)
+        held, value = self._form(table, column).asked, table.value_of_deleted
+        if isinstance(value, str):
+            held, value = self._text_as_it_is(held), self._text_as_it_is(sa.literal(value))
+        return sa.or_(held.is_(None), held != value)
+
+    def _text_as_it_is(self, text: sa.ColumnElement) -> sa.ColumnElement:
+        """Say a text so that MySQL does not take it for one of other case, accents or blanks."""
+        return sa.cast(text, sa.LargeBinary) if self._kind == "mysql" else text
 
     def _day(self, table: Table, reflected: sa.Table | None = None) -> sa.ColumnElement:
         columns = (self._reflected(table) if reflected is None else reflected).columns
         column = columns[table.cursor]
         return sa.cast(column, sa.Date) if table.types(table.cursor) <= TIMESTAMPS else column
 
-    def _as_it_is_held(self, column: sa.Column) -> sa.ColumnElement:
-        """Say how a column is asked for, so that it comes with every digit that it has."""
-        if isinstance(column.type, mysql.FLOAT):
-            # As it is, it is written with six digits; as a double, with all.
-            return (column + sa.literal_column("0e0", sa.Double())).label(column.name)
-        if isinstance(column.type, mysql.SET):
-            # Python's sets have no order: the same value would come as another.
-            return sa.cast(column, sa.Text).label(column.name)
-        # ADBC gives the bytes of a uuid, and writes decimals as text itself, slower than the
-        # server does.
-        if self._adbc and (data_type(column) == "decimal" or isinstance(column.type, sa.Uuid)):
-            return sa.cast(column, sa.Text).label(column.name)
-        return column
-
-    def _fetch(self, query: sa.Select, table: Table) -> Sequence[sa.Row]:
+    def _fetch(self, query: sa.Select, table: Table, **named: object) -> Sequence[sa.Row]:
         with self._readable(table):
-            return self._snapshot.execute(query).all()
+            return self._snapshot.execute(query, named).all()
 
-    def _cast(self, batch: pa.Table, schema: pa.Schema, table: Table) -> pa.Table:
+    def _as_arrow(self, rows: list[tuple], table: Table) -> pa.Table:
+        """Make Arrow of a driver's rows, or refuse a value that has no place."""
+        columns = self._reflected(table).columns
+        # The server has the columns in an order of its own.
+        names = [column.name for column in columns if column.name in table.columns]
+        types = [
+            form.comes_as or form.arrow for form in (self._form(table, columns[n]) for n in names)
+        ]
+        try:
+            struct = pa.struct(list(zip(names, types, strict=True)))
+            return pa.Table.from_struct_array(pa.array(rows, struct))
+        except UNFIT:
+            held = [list(values) for values in zip(*rows, strict=True)]
+            for name, values, data_type in zip(names, held, types, strict=True):
+                bring = partial(_array_of_part, values, data_type)
+                try:
+                    bring(0, len(values))
+                except UNFIT as error:
+                    place = first_unfit(len(values), bring)
+                    row = {name: column[place] for name, column in zip(names, held, strict=True)}
+                    raise self._unfit(table, name, row, error) from error
+            raise
+
+    def _cast(self, batch: pa.Table, table: Table) -> pa.Table:
         """Bring a batch into the declared columns' types, or refuse a value that has no place."""
+        schema = self._schema_of(table)
         columns = []
         for field in schema:
+
+            def bring(first: int, end: int, field: pa.Field = field) -> pa.ChunkedArray:
+                column = exactly(batch.column(field.name).slice(first, end - first), field.type)
+                if field.name in table.amounts:
+                    refuse_what_has_no_sum(column)
+                return column
+
             try:
-                columns.append(exactly(batch.column(field.name), field.type))
-            except pa.ArrowInvalid as error:
-                raise self._unfit(table, field.name, field.type, error) from error
+                columns.append(bring(0, batch.num_rows))
+            except UNFIT as error:
+                row = batch.slice(first_unfit(batch.num_rows, bring), 1)
+                values = {name: _value(row.column(name)) for name in schema.names}
+                raise self._unfit(table, field.name, values, error) from error
         return pa.Table.from_arrays(columns, schema=schema)
+
+    def _refuse_by_row(self, table: Table) -> None:
+        """Look for the value that the source could not count with; it says of no row.
+
+        Raises:
+            LoadError: there is one.
+        """
+        asked_for = {*table.primary_key, *table.amounts, *filter(None, [table.cursor])}
+        part = Table(
+            source=table.source,
+            name=table.name,
+            columns={name: table.columns[name] for name in table.columns if name in asked_for},
+            mode="replace",
+            primary_key=table.primary_key,
+            amounts=table.amounts,
+        )
+        for _ in self.batches(part):
+            pass
 
     def _patiently(self, connect: Callable[[], Connection]) -> Connection:
         """Connect; try again for a few seconds where that can help."""
@@ -585,13 +744,27 @@ class Database:
             return connect()
 
     def _unfit(
-        self, table: Table, column: str, expected: object, error: BaseException
+        self, table: Table, column: str, row: dict[str, object], error: BaseException
     ) -> LoadError:
         """Make the error of a value that has no place in its column's type."""
+        held = self._reflected(table).columns[column]
+        expected = self._form(table, held).arrow
+        (data_type,) = arrow_types(pa.schema([(column, expected)])).values()
+        key = ", ".join(
+            f"{name} {shown(row[name])}"
+            for name in table.primary_key or table.columns
+            if name != column
+        )
+        to_do = "mend it at the source"
+        if pa.types.is_decimal(expected) and re.search(r"\d", str(row[column])):
+            to_do += ", or declare the digits that it needs, as decimal(38,12)"
+        elif pa.types.is_integer(expected) and "decimal" in self._forms(held):
+            to_do += ", or declare decimal"
         return LoadError(
             f"table {table.source}.{table.name}: column {column}: expected values of type"
-            f" {expected}, found: {str(error).splitlines()[0]}; nothing was loaded: mend them at"
-            " the source, and load again"
+            f" {data_type}, found {shown(row[column])} where {key or 'the key is this'}"
+            f"{f' ({error})' if isinstance(error, Unfit) else ''}; nothing was loaded: {to_do},"
+            " and load again"
         )
 
     @contextmanager
@@ -607,10 +780,9 @@ class Database:
             OSError,
         ) as error:
             cause = _cause(error)
-            if table and isinstance(cause, PyToArrowConversionException):
-                column = cause.field_name
-                expected = self._schema_of(table).field(column).type
-                raise self._unfit(table, column, expected, cause.__cause__ or cause) from error
+            if isinstance(cause, LoadError):
+                # Not from `error`: it has the cause in its own chain.
+                raise cause from cause.__cause__
             reason = _reason(cause)
             otherwise = "see to it that the server runs and is reached"
             if table and _is_answer(cause):
@@ -651,6 +823,18 @@ def _one_ahead(
             yield coming.result()
 
 
+def _array_of_part(values: list, data_type: pa.DataType, first: int, end: int) -> pa.Array:
+    return pa.array(values[first:end], data_type)
+
+
+def _value(column: pa.ChunkedArray) -> object:
+    """Give the one value of a column, for people."""
+    try:
+        return column[0].as_py()
+    except (OverflowError, ValueError):
+        return "a time that has no date"
+
+
 def _connect_arguments(url: sa.URL, kind: str, row_security: bool) -> dict[str, object]:
     """Give what a connection is made with beside what the credentials say."""
     arguments: dict[str, object] = {
@@ -675,8 +859,8 @@ def _instant(table: Table, value: object) -> object:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """Give what the database or Arrow said, which dlt wraps in errors of its own."""
-    own = (sa.exc.DBAPIError, AdbcError, PyToArrowConversionException)
+    """Give what the database or this module said, which dlt wraps in errors of its own."""
+    own = (sa.exc.DBAPIError, AdbcError, LoadError)
     while not isinstance(error, own) and error.__cause__:
         error = error.__cause__
     return error

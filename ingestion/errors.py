@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from ingestion.terminal import plain
+from ingestion.terminal import plain, say
 
 DECLARATIONS = "ingestion/tables.py"
 
@@ -47,6 +47,11 @@ def declarations() -> Iterator[None]:
                 f" {type(error).__name__}: {error}; correct it"
             )
         sys.exit(plain(f"error: {told}"))
+
+
+def warn(line: str) -> None:
+    """Tell a person what a load goes on with, and what would be better."""
+    say(f"warning: {line}")
 
 
 def remedy(reason: str, remedies: Mapping[str, str], otherwise: str) -> str:

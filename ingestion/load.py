@@ -26,13 +26,14 @@ from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from ingestion import control_totals, lateness, quarantine, raw, reconciliation
-from ingestion.errors import LoadError
+from ingestion.errors import LoadError, warn
 from ingestion.quarantine import SetAside
 from ingestion.reconciliation import Day
 from ingestion.refusals import (
     declared_types,
     refuse_an_earlier_clock,
     refuse_going_back,
+    refuse_most_deleted,
     refuse_names_alike,
     refuse_other_columns,
 )
@@ -59,6 +60,7 @@ class LoadedTable:
         quarantined: Rows that are in quarantine after it.
         deleted: Rows that the load deleted, since they are gone at the source or in quarantine.
         undeclared: Columns at the source that the declaration does not know.
+        marked: Rows at the source that are not loaded, since they are marked as deleted there.
         differing: Days on which the warehouse still differs from the source.
     """
 
@@ -69,6 +71,7 @@ class LoadedTable:
     quarantined: int = 0
     deleted: int = 0
     undeclared: tuple[str, ...] = ()
+    marked: int = 0
     differing: tuple[Day, ...] = ()
 
 
@@ -120,7 +123,7 @@ def load(
         say(f"Counting {len(tables)} tables at the source")
         # All columns before any count: what cannot be loaded is told at once.
         columns = [sources[table.source].columns(table) for table in tables]
-        types = [declared_types(*pair) for pair in zip(tables, columns, strict=True)]
+        types = declared_types(tables, columns)
         counted = [
             _Counted(
                 table,
@@ -134,6 +137,9 @@ def load(
             )
             for table, of_table, found in zip(tables, types, columns, strict=True)
         ]
+        for item in counted:
+            refuse_most_deleted(item.table, item.totals)
+            _warn_of_late_rows(item.table)
         with (
             _place(warehouse, dry_run) as place,
             open_warehouse(place) as connection,
@@ -317,6 +323,7 @@ class _Load:
             quarantined=quarantined,
             deleted=self._deleted[table.name] if is_loaded else self._count_gone(found),
             undeclared=item.undeclared,
+            marked=item.totals.deleted,
             differing=tuple(differing),
         )
 
@@ -447,13 +454,27 @@ class _Load:
         if not table.soft_delete:
             return batch
         flag = batch.column(table.soft_delete)
-        deleted = pc.fill_null(flag, False) if pa.types.is_boolean(flag.type) else flag.is_valid()
+        deleted = (
+            flag.is_valid()
+            if table.types(table.soft_delete) <= TIMESTAMPS
+            else pc.fill_null(pc.equal(flag, table.value_of_deleted), False)
+        )
         gone = batch.filter(deleted)
         if gone.num_rows:
             self._gone.setdefault(table.name, []).append(gone.select(table.primary_key))
         live = batch.filter(pc.invert(deleted))
         self._live_keys.setdefault(table.name, []).append(live.select(table.primary_key))
         return live
+
+
+def _warn_of_late_rows(table: Table) -> None:
+    """Say of a cursor that is a time that rows can come late to it."""
+    if table.cursor and table.types(table.cursor) <= TIMESTAMPS and not table.lookback:
+        warn(
+            f"table {table.source}.{table.name}: cursor {table.cursor} has no lookback: a row that"
+            " is committed after a later one was loaded is missing until --reconcile; declare one"
+            + (" (mode merge)" if table.mode == "append" else "")
+        )
 
 
 def _hints(data_type: str) -> dict[str, object]:

@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from ingestion.errors import LoadError
-from ingestion.raw import exists, quoted, relation, same
+from ingestion.raw import exists, literal, quoted, relation, same
 from ingestion.tables import TIMESTAMPS, Table
 
 QUARANTINE = "quarantine"
@@ -90,11 +90,11 @@ class SetAside:
                 ) from error
             cursor.register("ruled", ruled)
             values = ", ".join(
-                f"{_text(name)}: cast({quoted(name)} as varchar)" for name in batch.column_names
+                f"{literal(name)}: cast({quoted(name)} as varchar)" for name in batch.column_names
             )
             self.found.append(
                 cursor.execute(
-                    f"select {_text(self.table.name)} as table_name, _dlt_broken_rule as rule,"
+                    f"select {literal(self.table.name)} as table_name, _dlt_broken_rule as rule,"
                     f" cast(to_json({{{values}}}) as varchar) as row_values"
                     " from ruled where _dlt_broken_rule is not null"
                 )
@@ -149,7 +149,7 @@ class SetAside:
         ]
         if not cases:
             return None
-        whens = " ".join(f"when {condition} then {_text(rule)}" for condition, rule in cases)
+        whens = " ".join(f"when {condition} then {literal(rule)}" for condition, rule in cases)
         return f"(case {whens} end)"
 
 
@@ -179,7 +179,7 @@ def keep(
         " null, row_values json not null, _dlt_load_id varchar not null)"
     )
     for item in tables:
-        read_again = f"table_name = {_text(item.table.name)} and {_is_read_again(item)}"
+        read_again = f"table_name = {literal(item.table.name)} and {_is_read_again(item)}"
         earlier = connection.execute(
             "select rule, cast(row_values as varchar) as row_values, min(_dlt_load_id) as load_id"
             f" from {quarantine} where {read_again} group by all"
@@ -274,22 +274,18 @@ def _is_read_again(item: SetAside) -> str:
         return "true"
     kind = "bigint" if isinstance(item.start, int) else "timestamptz"
     value = f"cast({value_of(item.table.cursor)} as {kind})"
-    return f"{value} {'>' if item.after else '>='} {_text(str(item.start))}::{kind}"
+    return f"{value} {'>' if item.after else '>='} {literal(str(item.start))}::{kind}"
 
 
 def value_of(column: str) -> str:
     """Say in SQL what a row in quarantine holds in a column, as text."""
     path = '$."' + column.replace('"', '\\"') + '"'
-    return f"json_extract_string(row_values, {_text(path)})"
+    return f"json_extract_string(row_values, {literal(path)})"
 
 
 def amount_of(column: str) -> str:
     """Say in SQL what a row in quarantine holds in an amount; null where it is no number."""
     return f"try_cast({value_of(column)} as decimal(38, 6))"
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
 
 
 def shown(connection: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> list[str]:

@@ -2,29 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import duckdb
 
 from ingestion import raw
-from ingestion.errors import LoadError
+from ingestion.errors import LoadError, remedy
 from ingestion.source import ControlTotals
 from ingestion.tables import Table
 
+# What to do about a column, by what is wrong with it; the first that fits holds.
+REMEDIES = {
+    "no such column": (
+        "restore it at the source, or change ingestion/tables.py and the models that read it"
+    ),
+    "which no declaration loads": (
+        "take it from columns into excluded_columns in ingestion/tables.py, or declare a view that"
+        " casts it"
+    ),
+    "": "declare what it is in ingestion/tables.py, or a view that casts it",
+}
 
-def declared_types(table: Table, found: dict[str, str]) -> dict[str, str]:
-    """Give the source's types of the declared columns, which must be what is declared."""
-    for name in table.columns:
-        # A declaration leaves a decimal's digits to the source.
-        if found.get(name, "").partition("(")[0] not in (expected := table.types(name)):
-            raise LoadError(
-                f"table {table.source}.{table.name}: column {name}: expected"
-                f" {' or '.join(sorted(expected))}, found {found.get(name, 'no such column')};"
-                " restore it at the source, or change ingestion/tables.py and the models that"
-                " read it"
-            )
-    return {name: found[name] for name in table.columns}
+
+def declared_types(
+    tables: Sequence[Table], found: Sequence[Mapping[str, str]]
+) -> list[dict[str, str]]:
+    """Give the sources' types of the declared columns, which must be what is declared.
+
+    Args:
+        tables: The declarations.
+        found: Of each its columns at the source, as `Source.columns` gives them.
+
+    Raises:
+        LoadError: any of them is another, or missing; all that are, are named.
+    """
+    faults: dict[str, list[str]] = {}
+    for table, of_table in zip(tables, found, strict=True):
+        for name in table.columns:
+            is_found = of_table.get(name, "no such column")
+            # A declaration can leave a decimal's digits to the source.
+            if not {is_found, is_found.partition("(")[0]} & {*table.declared(name)}:
+                to_do = remedy(is_found, REMEDIES, "")
+                faults.setdefault(to_do, []).append(
+                    f"table {table.source}.{table.name}: column {name}: expected"
+                    f" {' or '.join(sorted(table.declared(name)))}, found {is_found}"
+                )
+    if faults:
+        raise LoadError("; ".join(f"{'; '.join(of)}; {to_do}" for to_do, of in faults.items()))
+    return [
+        {name: of_table[name] for name in table.columns}
+        for table, of_table in zip(tables, found, strict=True)
+    ]
+
+
+def refuse_most_deleted(table: Table, totals: ControlTotals) -> None:
+    """Refuse a table of which most rows seem to be deleted: the column may mean the opposite."""
+    rows = totals.row_count + totals.deleted
+    if totals.deleted and totals.row_count < rows * table.smallest_share:
+        raise LoadError(
+            f"table {table.source}.{table.name}: expected {table.deletes} to mark at most"
+            f" {1 - table.smallest_share:.0%} of the rows as deleted, found {totals.deleted:,} of"
+            f" {rows:,}; say in ingestion/tables.py which deleted_value marks a row, or, where so"
+            " many are deleted, a lower smallest_share"
+        )
 
 
 def refuse_an_earlier_clock(connection: duckdb.DuckDBPyConnection) -> None:

@@ -78,12 +78,13 @@ class Sample:
             LoadError: the file cannot be read, or the cursor has nulls.
         """
         cursor = raw.quoted(table.cursor) if table.cursor else "null"
-        sums = "".join(
-            f", sum(cast({raw.quoted(amount)} as decimal(38, 6)))" for amount in table.amounts
-        )
+        types = self.columns(table)
+        sums = "".join(f", sum({raw.exact(amount, types[amount])})" for amount in table.amounts)
         query = f"select count(*), count({cursor}), min({cursor}), max({cursor}){sums}"
         result = self._query(table, f"{query} from {{table}} where {raw.is_live(table)}")
-        return totals_of(table, result.fetchone())
+        gone = f"select count(*) from {{table}} where not ({raw.is_live(table)})"
+        (deleted,) = self._query(table, gone).fetchone() if table.soft_delete else (0,)
+        return totals_of(table, result.fetchone(), deleted)
 
     def duplicated_keys(self, table: Table) -> pa.Table | None:
         """Give the declared primary keys that more than one row has; None where there is none."""
@@ -100,8 +101,9 @@ class Sample:
 
     def day_totals(self, table: Table) -> pa.Table:
         """Count the table by the day of its cursor, or by its value where it is no time."""
+        types = self.columns(table)
         sums = "".join(
-            f", sum(cast({raw.quoted(amount)} as decimal(38, 6))) as {raw.quoted(amount)}"
+            f", sum({raw.exact(amount, types[amount])}) as {raw.quoted(amount)}"
             for amount in table.amounts
         )
         return self._query(

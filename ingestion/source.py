@@ -27,12 +27,14 @@ class ControlTotals:
         amount_sums: Column to the exact decimal sum of its values, as text.
         cursor_min: Least value of the table's cursor; None without one or any row.
         cursor_max: Greatest value, likewise.
+        deleted: Rows beside them that the source marks as deleted.
     """
 
     row_count: int
     amount_sums: dict[str, str | None]
     cursor_min: object
     cursor_max: object
+    deleted: int = 0
 
 
 class Source(Protocol):
@@ -115,8 +117,13 @@ def arrow_types(schema: pa.Schema) -> dict[str, str]:
     return types
 
 
-def totals_of(table: Table, counted: tuple) -> ControlTotals:
+def totals_of(table: Table, counted: tuple, deleted: int = 0) -> ControlTotals:
     """Make control totals of one row: rows, rows with a cursor, its least and greatest, sums.
+
+    Args:
+        table: The declaration.
+        counted: The row.
+        deleted: Rows that the source marks as deleted.
 
     Raises:
         LoadError: the cursor has nulls, or an amount has no sum.
@@ -142,4 +149,5 @@ def totals_of(table: Table, counted: tuple) -> ControlTotals:
         },
         cursor_min=cursor_min,
         cursor_max=cursor_max,
+        deleted=deleted,
     )

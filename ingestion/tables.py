@@ -3,6 +3,7 @@
 To load another table, add a `Table` here; `ingestion.load` turns every declaration into a dlt
 resource. Column types are dlt's (`bigint`, `text`, `double`, `decimal`, `bool`, `date`,
 `timestamp`), and `timestamp with time zone`, since a timestamp is taken as the source holds it.
+`decimal(20,4)` declares a decimal's digits, where the source has none or others.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ OWN_SUMS = ("day", "row_count")
 NUMBERS = {"bigint", "double", "decimal"}
 TIMESTAMPS = {"timestamp", "timestamp with time zone"}
 TYPES = NUMBERS | TIMESTAMPS | {"text", "bool", "date"}
+
+# DuckDB's decimals have no more.
+MOST_DIGITS = 38
 
 # Money is a decimal in databases; files often hold whole cents in doubles. Raw keeps either.
 MONEY = ("decimal", "double")
@@ -59,6 +63,8 @@ class Table:
             column's name: rows in which it is true, or not null where it is a time, count as
             deleted. None: they stay until they are found by a reconciliation, or the table is
             replaced.
+        deleted_value: Value of the column named by `deletes` that marks a row as deleted, where
+            that is another than true: False of a column `active`, a text, a number.
         rules: What is true of every row: what people read to a condition in DuckDB's SQL. Rows of
             which one is not true, or null, go to the quarantine, and so do rows whose primary key
             is null or not unique. A column that may be null says so: `x is null or x > 0`.
@@ -66,7 +72,8 @@ class Table:
             may break a rule; more refuse the load. One row alone never does, whatever the share.
         smallest_share: A table of which rows go, since it is replaced, has `deletes`, or is
             reconciled by its cursor, to less than this share of the rows held is taken for a
-            failed delivery and refused.
+            failed delivery and refused; and so is one of whose rows at the source the column
+            named by `deletes` leaves less than this share.
         amounts: Columns whose sums are control totals.
         excluded_columns: Columns that are at the source, known, and left there on purpose.
     """
@@ -79,6 +86,7 @@ class Table:
     cursor: str | None = None
     lookback: timedelta = timedelta(0)
     deletes: str | None = None
+    deleted_value: bool | int | str | None = None
     rules: Mapping[str, str] = field(default_factory=dict)
     quarantine_limit: float = 0.01
     # A choice, not a measurement: campaigns and their coupons only ever grow in the sample.
@@ -136,12 +144,14 @@ class Table:
         for name in self.columns:
             if unknown := self.types(name) - TYPES:
                 return f"{name}: {sorted(unknown)} not among {sorted(TYPES)}"
+            if fault := next(filter(None, map(_fault_of_digits, self.declared(name))), None):
+                return f"{name}: {fault}"
         if self.mode == "merge" and not self.primary_key:
             return "mode merge needs a primary key"
         if self.deletes and self.mode != "merge":
             return "deletes need mode merge"
-        if self.soft_delete and not self.types(self.soft_delete) <= TIMESTAMPS | {"bool"}:
-            return f"{self.soft_delete} is neither bool nor a time"
+        if fault := self._fault_of_soft_delete():
+            return fault
         if self.mode == "append" and not self.cursor:
             return "mode append needs a cursor"
         if self.mode == "replace" and self.cursor:
@@ -156,15 +166,52 @@ class Table:
             return f"amounts {texts} are no numbers"
         return None
 
+    def _fault_of_soft_delete(self) -> str | None:
+        """Say why rows that are deleted softly could not be told from others."""
+        column, value = self.soft_delete, self.deleted_value
+        if not column:
+            return None if value is None else "a deleted_value needs the column's name in deletes"
+        if value is None:
+            if not self.types(column) <= TIMESTAMPS | {"bool"}:
+                return f"{column} is neither bool nor a time; say which deleted_value marks a row"
+            return None
+        expected = {bool: "bool", int: "bigint", str: "text"}.get(type(value))
+        if self.types(column) != {expected}:
+            return (
+                f"deleted_value {value!r} is no value of {column}"
+                f" ({' or '.join(sorted(self.types(column)))})"
+            )
+        return None
+
     @property
     def soft_delete(self) -> str | None:
         """The column that says which rows are deleted."""
         return self.deletes if self.deletes != "keys" else None
 
-    def types(self, column: str) -> set[str]:
-        """Give the types that a column may have."""
+    @property
+    def value_of_deleted(self) -> bool | int | str:
+        """The value by which `soft_delete` marks a row, where the column is no time."""
+        return True if self.deleted_value is None else self.deleted_value
+
+    def declared(self, column: str) -> tuple[str, ...]:
+        """Give the types that a column may have, as they are declared."""
         declared = self.columns[column]
-        return {declared} if isinstance(declared, str) else set(declared)
+        return (declared,) if isinstance(declared, str) else declared
+
+    def types(self, column: str) -> set[str]:
+        """Give the types that a column may have, without a decimal's digits."""
+        return {data_type.partition("(")[0] for data_type in self.declared(column)}
+
+
+def _fault_of_digits(data_type: str) -> str | None:
+    """Say why there is no such decimal."""
+    name, bracket, _ = data_type.partition("(")
+    if not bracket:
+        return None
+    digits = re.fullmatch(r"decimal\((\d+),(\d+)\)", data_type)
+    if digits and 0 < int(digits[1]) <= MOST_DIGITS and int(digits[2]) <= int(digits[1]):
+        return None
+    return f"expected {name}, or decimal(DIGITS,PLACES) of at most {MOST_DIGITS}, found {data_type}"
 
 
 # The look-back comes from `python -m ingestion --lateness`, which says how late rows came. The

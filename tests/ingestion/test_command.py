@@ -16,6 +16,7 @@ from bench import BY_NAME, ROOT, Bench
 from environment import ENVIRONMENT
 
 import ingestion.__main__ as command
+from ingestion.load import LoadedTable
 
 
 def table_lines(output: str) -> dict[str, list[str]]:
@@ -86,8 +87,15 @@ def test_a_new_column_is_reported_with_what_to_do(loaded: Bench):
     assert run.returncode == 0, run.stderr
     assert (
         "new at the source, not loaded: retail_db.products.colour"
-        " (declare it in ingestion/tables.py)" in run.stdout.splitlines()
+        " (declare it in ingestion/tables.py, or name it in excluded_columns)"
+        in run.stdout.splitlines()
     )
+
+
+def test_rows_that_are_marked_as_deleted_are_reported():
+    table = replace(BY_NAME["demographics"], deletes="keys")
+    outcome = LoadedTable(table, at_source=584, written=584, in_warehouse=584, marked=15)
+    assert "not loaded: 15 rows of retail_db.demographics" in command.report([outcome], False)
 
 
 def test_dry_run_without_a_warehouse_makes_none(bench: Bench):

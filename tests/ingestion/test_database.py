@@ -451,13 +451,9 @@ def test_a_value_that_has_no_place_is_refused_and_not_changed(
     with table_typed(shop, f"id bigint primary key, held {column}"):
         shop.execute(f"{lax}insert into typed values (1, %s), (2, null)", [value])
         line = Loader(bench, shop).refused([one_column(data_type)])
-    # PyMySQL does not say of which column a number was too large.
-    assert line.startswith(
-        "table retail_db.typed: expected"
-        if column == "bigint unsigned"
-        else "table retail_db.typed: column held: expected values of type"
-    )
-    assert re.search("mend (the value|them) at the source", line)
+    assert line.startswith("table retail_db.typed: column held: expected values of type")
+    assert re.search(r"where id 1[ ;]", line)
+    assert "mend it at the source" in line
 
 
 def one_cursor(data_type: str, lookback: timedelta) -> Table:
@@ -566,8 +562,8 @@ def test_a_cursor_without_a_date_is_refused(bench: Bench, postgresql: PostgresSh
     with table_typed(postgresql, "id bigint primary key, held timestamp"):
         postgresql.execute("insert into typed values (1, 'infinity')")
         line = Loader(bench, postgresql).refused([table])
+    assert "column held: expected values of type timestamp" in line
     assert "infinity" in line
-    assert "mend the value at the source" in line
 
 
 def test_a_column_that_gets_more_digits_is_refused_and_not_rounded(loader: Loader):

@@ -183,7 +183,7 @@ MONEY = (
         name="money_in_whole_dollars",
         file="macros/money.sql",
         original="as decimal(18, 2))",
-        broken="as integer)",
+        broken="as bigint)",
         stands_for="cents are lost",
         select="stg_retail_db__transactions+",
     ),
@@ -198,9 +198,17 @@ MONEY = (
     Mutant(
         name="money_cut_to_cents",
         file="macros/money.sql",
-        original="cast({{ amount }} as decimal(18, 2))",
-        broken="cast(floor({{ amount }} * 100) / 100 as decimal(18, 2))",
+        original="cast({{ amount }} as {{ dbt.type_string() }})",
+        broken="cast(floor({{ amount }} * 100) / 100 as {{ dbt.type_string() }})",
         stands_for="amounts that floating point holds a little too small lose a cent",
+        select="stg_retail_db__transactions+",
+    ),
+    Mutant(
+        name="money_multiplied_in_floating_point",
+        file="macros/money.sql",
+        original="cast({{ amount }} as {{ dbt.type_string() }})",
+        broken="{{ amount }}",
+        stands_for="half a cent that floating point holds a little too small is lost",
         select="stg_retail_db__transactions+",
     ),
     Mutant(
