@@ -7,13 +7,14 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import duckdb
 
 from publishing import alerts as alerting
 from publishing import formatting
 from publishing import trace as tracing
+from publishing.database import reason
 from publishing.errors import PublishingError, UsageError
 from publishing.paths import reports_folder, serving_folder, target_folder, warehouse_path
 from publishing.publish import Published, publish
@@ -36,7 +37,11 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong with the arguments in one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {message} ({self.prog} --help lists the arguments)\n")
+        _complain(f"error: {message} ({self.prog} --help lists the arguments)")
+        sys.exit(2)
+
+    def print_help(self, file: object = None) -> None:
+        _say(self.format_help().rstrip())
 
 
 def _number_to_keep(value: str) -> int:
@@ -45,6 +50,52 @@ def _number_to_keep(value: str) -> int:
             f"expected a number of versions from 1 on, found '{value}'"
         )
     return int(value)
+
+
+def _text(value: str) -> str:
+    # What the terminal sent is no text in its encoding: Python keeps the bytes as surrogates.
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise argparse.ArgumentTypeError(f"expected text in UTF-8, found '{value}'")
+    return value
+
+
+def _folder(value: str) -> Path:
+    if not value:
+        raise argparse.ArgumentTypeError("expected a folder, found ''")
+    return Path(value)
+
+
+def _say(text: str) -> None:
+    """Print a text whose data is as `formatting.shown` writes it.
+
+    Raises:
+        PublishingError: it cannot be written.
+    """
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Who read the output has seen enough (`| head`).
+        _discard(sys.stdout)
+    except OSError as error:
+        _discard(sys.stdout)
+        raise PublishingError(
+            f"standard output: expected it to take what the command says, found: {reason(error)};"
+            " what the command does is done"
+        ) from error
+
+
+def _complain(line: str) -> None:
+    """Print a line of any text to standard error."""
+    try:
+        print(formatting.shown(line), file=sys.stderr, flush=True)
+    except OSError:
+        _discard(sys.stderr)
+
+
+def _discard(stream: TextIO) -> None:
+    # Python writes at its end what is left in the buffer, and must not fail again.
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -72,7 +123,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
     command = commands.add_parser("rollback", help="serve a kept version again")
     command.add_argument(
-        "version", nargs="?", metavar="VERSION", help="default: the one before the served one"
+        "version",
+        nargs="?",
+        type=_text,
+        metavar="VERSION",
+        help="default: the one before the served one",
     )
     command.set_defaults(run=_rollback)
 
@@ -91,22 +146,28 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     command.set_defaults(run=_alerts)
 
     command = commands.add_parser("trace", help="explain one number, down to the source rows")
-    command.add_argument("--kpi", required=True, metavar="KPI", help="such as net_sales")
+    command.add_argument(
+        "--kpi", required=True, type=_text, metavar="KPI", help="such as net_sales"
+    )
     command.add_argument(
         "--period",
         required=True,
+        type=_text,
         metavar="PERIOD",
         help="a month 2017-06, a day 2017-06-15, or a business week 2017-W23",
     )
     command.add_argument(
-        "--slice", metavar="SLICE=VALUE", help="such as department=GROCERY (default: all)"
+        "--slice",
+        type=_text,
+        metavar="SLICE=VALUE",
+        help="such as department=GROCERY (default: all)",
     )
     command.set_defaults(run=_trace)
 
     command = commands.add_parser("report", help="write the report of what is published")
     command.add_argument(
         "--folder",
-        type=Path,
+        type=_folder,
         default=reports_folder(),
         metavar="FOLDER",
         help="where to (default reports/)",
@@ -121,7 +182,7 @@ def _publish(arguments: argparse.Namespace) -> int:
         published = publish(warehouse_path(), serving, target_folder(), arguments.keep)
     except PublishingError as error:
         raise PublishingError(f"nothing was published: {error}") from error
-    print(_outcome(published, serving))
+    _say(_outcome(published, serving))
     return 0
 
 
@@ -139,7 +200,7 @@ def _outcome(published: Published, serving: Path) -> str:
             )
         )
     lines = [
-        f"published {served_file(serving)}",
+        f"published {formatting.shown(str(served_file(serving)))}",
         f"  version        {version.version_id}",
         f"  data through   {version.data_through_date}",
         f"  rows           {version.row_count:,}",
@@ -170,19 +231,28 @@ def _versions(_: argparse.Namespace) -> int:
         )
 
     rows = [("version", "published (UTC)", "data through", "rows", ""), *map(cells, versions)]
-    print("\n".join(formatting.aligned(rows, right=(3,), indent=0)))
-    for path in others:
-        print(f"{path.stem}  cannot be read, or is not what was published; remove {path}")
+    lines = [
+        *formatting.aligned(rows, right=(3,), indent=0),
+        *(
+            formatting.shown(
+                f"{path.stem}  cannot be read, or is not what was published; remove {path}"
+            )
+            for path in others
+        ),
+    ]
+    _say("\n".join(lines))
     return 0
 
 
 def _rollback(arguments: argparse.Namespace) -> int:
     serving = serving_folder()
     version, is_changed = roll_back(serving, arguments.version)
-    print(
-        f"{served_file(serving)}: version {version.version_id}"
-        f" (data through {version.data_through_date})"
-        f" is served {'again' if is_changed else 'already'}"
+    _say(
+        formatting.shown(
+            f"{served_file(serving)}: version {version.version_id}"
+            f" (data through {version.data_through_date})"
+            f" is served {'again' if is_changed else 'already'}"
+        )
     )
     return 0
 
@@ -190,15 +260,15 @@ def _rollback(arguments: argparse.Namespace) -> int:
 def _verify(_: argparse.Namespace) -> int:
     verified = verify(warehouse_path(), serving_folder(), target_folder())
     for line in verified.agreeing:
-        print(line)
+        _say(formatting.shown(line))
     for line in verified.faults:
-        print(f"error: {line}", file=sys.stderr)
+        _complain(f"error: {line}")
     return 1 if verified.faults else 0
 
 
 def _alerts(arguments: argparse.Namespace) -> int:
     alerts, through = alerting.read_alerts(serving_folder())
-    print(alerting.report(alerts, through, shutil.get_terminal_size().columns))
+    _say(alerting.report(alerts, through, shutil.get_terminal_size().columns))
     if arguments.fail_on and alerting.has_severity(alerts, arguments.fail_on):
         return FOUND_ALERTS
     return 0
@@ -208,7 +278,7 @@ def _trace(arguments: argparse.Namespace) -> int:
     traced = tracing.trace(
         warehouse_path(), target_folder(), arguments.kpi, arguments.period, arguments.slice
     )
-    print(tracing.report(traced))
+    _say(tracing.report(traced))
     return 0 if traced.is_confirmed else 1
 
 
@@ -220,31 +290,29 @@ def _report(arguments: argparse.Namespace) -> int:
         paths = write(serving_folder(), arguments.folder)
     except (OSError, duckdb.Error) as error:
         raise PublishingError(
-            f"report {arguments.folder}: expected to write it, found:"
-            f" {str(error).splitlines()[0]}; mend the cause and write it again"
+            f"report {arguments.folder}: expected to write it, found: {reason(error)};"
+            " mend the cause and write it again"
         ) from error
     for path in paths:
-        print(f"wrote {path}")
+        _say(formatting.shown(f"wrote {path}"))
     return 0
 
 
 def _interrupted() -> int:
-    print("interrupted: what was published before is served as it was", file=sys.stderr)
+    _complain("interrupted: what was published before is served as it was")
     return 130
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and give its exit code."""
-    chosen = parse_arguments(arguments)
     try:
-        code = chosen.run(chosen)
-        sys.stdout.flush()
-        return code
+        chosen = parse_arguments(arguments)
+        return chosen.run(chosen)
     except UsageError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _complain(f"error: {error}")
         return 2
     except PublishingError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _complain(f"error: {error}")
         return 1
     except KeyboardInterrupt:
         return _interrupted()
@@ -253,13 +321,20 @@ def main(arguments: list[str] | None = None) -> int:
         if str(error) != "Query interrupted":
             raise
         return _interrupted()
-    except BrokenPipeError:
-        # Who read the output has seen enough (`| head`); nothing is left to be flushed.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+
+
+def _open_what_is_closed() -> None:
+    """Let a stream that was closed (`>&-`) lead nowhere, and no file be opened in its place."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115
 
 
 if __name__ == "__main__":
+    _open_what_is_closed()
     # A character that the terminal's encoding lacks, such as the minus sign, is written as its code
     # there, as in the errors.
     sys.stdout.reconfigure(errors="backslashreplace")

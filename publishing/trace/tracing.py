@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import yaml
 
 from publishing.database import fetch, open_for_reading, reason
 from publishing.dbt_record import read_manifest
@@ -118,7 +119,7 @@ def _trace(
         connection,
         "select * from audit.audit_kpis where kpi_id = ? and grain = ? and period_start_date = ?"
         " and slice = ? and slice_value = ?",
-        *(kpi_id, figure.grain, figure.start, figure.slice, figure.slice_value),
+        *(row["kpi_id"], figure.grain, figure.start, figure.slice, figure.slice_value),
     )
     return Trace(
         definition,
@@ -127,11 +128,22 @@ def _trace(
         lineage(connection, manifest, list(figure.measures.values())),
         recomputation,
         fetch(connection, recomputation.statement)[0] if recomputation else {},
-        loads(connection, manifest, audit, recomputation, project_variables()["id_ranges"])
-        if recomputation
-        else [],
+        loads(connection, manifest, audit, recomputation, _id_ranges()) if recomputation else [],
         audits[0] if audits else None,
     )
+
+
+def _id_ranges() -> dict[str, list[int]]:
+    """Give each system's first and last id, as the dbt project declares them."""
+    try:
+        ranges = project_variables()["id_ranges"]
+        return {system: [int(first), int(last)] for system, (first, last) in ranges.items()}
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, yaml.YAMLError) as error:
+        found = " ".join(str(error).split())
+        raise PublishingError(
+            "dbt_project.yml: expected id_ranges among its vars, as `SYSTEM: [FIRST ID, LAST ID]`,"
+            f" found: {type(error).__name__} {found}; mend the file"
+        ) from error
 
 
 def _check_systems(connection: duckdb.DuckDBPyConnection, audit: Audit, target: Path) -> None:

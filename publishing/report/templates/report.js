@@ -37,8 +37,9 @@
     const incomplete = new Set(series.incomplete);
     const bounds = [series.lower, series.upper].filter(Boolean).map((limit) => limit.value);
     const whole = series.values.filter((value, at) => value !== null && !incomplete.has(at));
-    const low = Math.min(...whole, ...bounds);
-    const high = Math.max(...whole, ...bounds);
+    const ends = whole.length || bounds.length ? [...whole, ...bounds] : series.values;
+    const low = Math.min(...ends);
+    const high = Math.max(...ends);
     return series.periods.map((period, at) => {
       const target = series.targets ? series.targets[at] : null;
       return {
@@ -46,7 +47,7 @@
         label: trend.labels[grain][period],
         value: series.values[at],
         // An incomplete period stands at the edge where it would stretch the axis.
-        shown: Math.min(high, Math.max(low, series.values[at])),
+        shown: series.values[at] === null ? null : Math.min(high, Math.max(low, series.values[at])),
         text: series.texts[at],
         mean: series.mean && series.mean.value,
         lower: series.lower && series.lower.value,
@@ -159,6 +160,10 @@
     fillTable(rows, kpi, grain);
     const spec = structuredClone(charts[`trend-${kpi.unit}`] ?? charts["trend-count"]);
     spec.datasets = { series: rows };
+    for (const { encoding } of spec.layer) {
+      encoding.y.axis.format = series.axis.format;
+      if (series.axis.domain) encoding.y.scale.domain = series.axis.domain;
+    }
     return draw(place, spec);
   };
   kpiSelect.addEventListener("change", showTrend);
