@@ -292,7 +292,9 @@ def campaigns(rows: list[dict[str, Any]]) -> Spec:
 
     def by_type(channel: type[alt.Shape] | type[alt.Color], values: list[str]) -> Any:
         scale = alt.Scale(domain=types, range=values[: len(types)] or values[:1])
-        return channel("type:N", title="Type", scale=scale)
+        # As many side by side as a phone has room for.
+        legend = alt.Legend(columns=3, labelLimit=60)
+        return channel("type:N", title="Type", scale=scale, legend=legend)
 
     return configured(
         alt.Chart(alt.InlineData(values=rows))

@@ -149,13 +149,14 @@
     const known = rows.filter((row) => row.is_complete && row.value !== null);
     const last = known.at(-1);
     const signals = rows.filter((row) => row.rule).length;
+    const length = rows.length === 1 ? "1 period" : `${rows.length} periods`;
     const counted = signals === 1 ? "1 signal" : `${signals || "no"} signals`;
     byId("trend-summary").textContent = last
-      ? `${last.label}: ${last.text}. ${rows.length} periods, ${counted}. ${kpi.direction}.`
+      ? `${last.label}: ${last.text}. ${length}, ${counted}. ${kpi.direction}.`
       : "No complete period has a value yet.";
     place.setAttribute(
       "aria-label",
-      `${kpi.name} by ${grain}, ${rows.length} periods, ${counted}. The table below has the figures.`,
+      `${kpi.name} by ${grain}, ${length}, ${counted}. The table below has the figures.`,
     );
     fillTable(rows, kpi, grain);
     const spec = structuredClone(charts[`trend-${kpi.unit}`] ?? charts["trend-count"]);
