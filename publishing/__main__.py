@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+
+if __name__ == "__main__":
+    # Ctrl-C waits for the imports, which have no way to be cut short: `main` lets it through.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
 import argparse
 import os
 import shutil
@@ -32,6 +38,9 @@ from publishing.versions import (
 # `alerts --fail-on` found one; apart from 1, which says that the command could not do its work.
 FOUND_ALERTS = 3
 
+# Of a number of versions; Python refuses to read numbers of thousands of them.
+MOST_DIGITS = 9
+
 
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong with the arguments in one line."""
@@ -45,9 +54,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _number_to_keep(value: str) -> int:
-    if not value.isdecimal() or int(value) < 1:
+    if not value.isdecimal() or len(value) > MOST_DIGITS or int(value) < 1:
         raise argparse.ArgumentTypeError(
-            f"expected a number of versions from 1 on, found '{value}'"
+            f"expected a number of versions from 1 on, found '{value[:40]}'"
         )
     return int(value)
 
@@ -306,6 +315,7 @@ def _interrupted() -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and give its exit code."""
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         chosen = parse_arguments(arguments)
         return chosen.run(chosen)
     except UsageError as error:

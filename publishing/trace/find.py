@@ -87,7 +87,7 @@ def _definition(connection: duckdb.DuckDBPyConnection, kpi_id: str) -> dict[str,
     kpi_id = _as_it_is(kpi_id, list(catalog))
     if kpi_id not in catalog:
         raise UsageError(
-            f"KPI {kpi_id}: expected one of seeds/kpi_catalog.csv, found none;"
+            f"KPI {quoted(kpi_id)}: expected one of seeds/kpi_catalog.csv, found none;"
             f" {_nearest(kpi_id, list(catalog))}"
         )
     return catalog[kpi_id]
@@ -97,7 +97,7 @@ def _period(connection: duckdb.DuckDBPyConnection, period: str) -> tuple[str, da
     """Give grain and first date of a period as people write it."""
     match = PERIOD.fullmatch(period.strip())
     if not match:
-        raise UsageError(f"period {period}: expected {PERIOD_FORMS}")
+        raise UsageError(f"period {quoted(period)}: expected {PERIOD_FORMS}")
     if match["week"]:
         return "week", _week_start(connection, period, int(match["year"]), int(match["week"]))
     try:
