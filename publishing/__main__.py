@@ -11,6 +11,7 @@ if __name__ == "__main__":
 import argparse
 import os
 import shutil
+import stat
 import sys
 from pathlib import Path
 from typing import NoReturn, TextIO
@@ -28,11 +29,12 @@ from publishing.verify import verify
 from publishing.versions import (
     PUBLISH_FIRST,
     Version,
-    damaged,
+    current_folder,
     kept_versions,
+    published_file,
     roll_back,
-    served_file,
     served_version,
+    strangers,
 )
 
 # `alerts --fail-on` found one; apart from 1, which says that the command could not do its work.
@@ -209,7 +211,7 @@ def _outcome(published: Published, serving: Path) -> str:
             )
         )
     lines = [
-        f"published {formatting.shown(str(served_file(serving)))}",
+        *(f"published {formatting.shown(str(path))}  {mode}" for path, mode in _opened(serving)),
         f"  version        {version.version_id}",
         f"  data through   {version.data_through_date}",
         f"  rows           {version.row_count:,}",
@@ -221,10 +223,18 @@ def _outcome(published: Published, serving: Path) -> str:
     return "\n".join(lines)
 
 
+def _opened(serving: Path) -> list[tuple[Path, str]]:
+    """Give the files that people open, each with who may read it, as `ls -l` shows it."""
+    return [
+        (published_file(serving, path.stem), stat.filemode(path.stat().st_mode))
+        for path in sorted(current_folder(serving).glob("*.duckdb"))
+    ]
+
+
 def _versions(_: argparse.Namespace) -> int:
     serving = serving_folder()
     versions, served = kept_versions(serving), served_version(serving)
-    others = damaged(serving, versions)
+    others = strangers(serving, versions)
     if not versions and not others:
         raise PublishingError(
             f"serving folder {serving}: expected published versions, found none; {PUBLISH_FIRST}"
@@ -244,7 +254,7 @@ def _versions(_: argparse.Namespace) -> int:
         *formatting.aligned(rows, right=(3,), indent=0),
         *(
             formatting.shown(
-                f"{path.stem}  cannot be read, or is not what was published; remove {path}"
+                f"{path.name}  cannot be read, or is not what was published; remove {path}"
             )
             for path in others
         ),
@@ -258,7 +268,7 @@ def _rollback(arguments: argparse.Namespace) -> int:
     version, is_changed = roll_back(serving, arguments.version)
     _say(
         formatting.shown(
-            f"{served_file(serving)}: version {version.version_id}"
+            f"{serving}: version {version.version_id}"
             f" (data through {version.data_through_date})"
             f" is served {'again' if is_changed else 'already'}"
         )

@@ -23,7 +23,7 @@ OF_ALL: dict[str, Shape] = {
     "name": str,
     "resource_type": str,
     "schema": str,
-    "config": dict,
+    "config": {"meta?": {"published_in?": [str]}},
     "columns": dict,
     "relation_name?": str,
 }
@@ -57,11 +57,12 @@ class Build:
 
     Attributes:
         invocation_id: dbt's id of it.
-        relations: (schema, name) of the tables that it built.
+        published_in: (schema, name) of the tables that are to be published, to the files that have
+            them, without .duckdb.
     """
 
     invocation_id: str
-    relations: frozenset[tuple[str, str]]
+    published_in: dict[tuple[str, str], tuple[str, ...]]
 
 
 def read_manifest(target: Path) -> dict[str, Any]:
@@ -112,12 +113,12 @@ def passed_build(target: Path, database: str) -> Build:
         )
     return Build(
         invocation_id=record["metadata"]["invocation_id"],
-        relations=frozenset(
-            (node["schema"], node["alias"])
+        published_in={
+            (node["schema"], node["alias"]): tuple(files)
             for node in manifest["nodes"].values()
             if node["resource_type"] in ("model", "seed", "snapshot")
-            and node["config"].get("materialized") not in ("ephemeral", "view")
-        ),
+            and (files := node["config"].get("meta", {}).get("published_in"))
+        },
     )
 
 

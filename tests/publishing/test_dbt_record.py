@@ -186,15 +186,17 @@ def test_a_project_file_that_cannot_be_read_is_one_line(
     with pytest.raises(PublishingError) as refused:
         tracing._id_ranges()
     line = str(refused.value)
-    assert line.startswith("dbt_project.yml: expected id_ranges among its vars")
+    assert "dbt_project.yml: " in line and ", found: " in line
     assert line.endswith("; mend the file") and "\n" not in line
 
 
-def test_trace_says_so_of_the_project_file(
-    traced: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("command", [TRACE, ("publish",)], ids=lambda one: one[0])
+def test_every_command_says_so_of_the_project_file(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
 ):
     monkeypatch.setattr(paths, "ROOT", tmp_path)
-    assert "dbt_project.yml: expected id_ranges" in one_error(traced.run(*TRACE), 1)
+    line = shop.run(*command).stderr.splitlines()[0]
+    assert line.startswith("error: ") and "dbt_project.yml: expected the project's vars" in line
 
 
 @pytest.mark.parametrize("content", [None, *OTHER_JSON, *NO_JSON, '{"results": [{}]}'])

@@ -16,10 +16,9 @@ from publishing.__main__ import main, parse_arguments
 
 @pytest.fixture
 def hurt(traced: Shop, tmp_path: Path) -> Shop:
-    """A published version that somebody changed."""
+    """A company whose warehouse nothing says is tested."""
     shop = Shop(tmp_path, traced.folder)
-    shop.served.unlink()
-    shop.served.write_text("no database")
+    (shop.target / "run_results.json").unlink()
     return shop
 
 
