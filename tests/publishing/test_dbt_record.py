@@ -27,7 +27,7 @@ NODE = {
     "schema": "marts",
     "alias": "kpi_values",
     "fqn": ["tally", "kpis", "kpi_values"],
-    "config": {"materialized": "table"},
+    "config": {"materialized": "table", "meta": {"published_in": ["kpis"]}},
     "columns": {},
     "depends_on": {"nodes": []},
 }
@@ -76,7 +76,8 @@ def fault(target: Path) -> str:
 
 def test_what_dbt_writes_is_read(tmp_path: Path):
     build = passed_build(written(tmp_path, "manifest.json", MANIFEST), "tally")
-    assert build.relations == {("marts", "kpi_values")} and build.invocation_id == "12345678-x"
+    assert build.published_in == {("marts", "kpi_values"): ("kpis",)}
+    assert build.invocation_id == "12345678-x"
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "run_results.json"])
@@ -94,6 +95,12 @@ def test_a_file_that_is_not_dbt_s_is_one_line(tmp_path: Path, name: str, content
         ("manifest.json", "nodes/model.tally.kpi_values", None, "found null"),
         ("manifest.json", "nodes/model.tally.kpi_values/name", ..., "a text as nodes.model.tally"),
         ("manifest.json", "nodes/model.tally.kpi_values/config", 1, "kpi_values.config, found 1"),
+        (
+            "manifest.json",
+            "nodes/model.tally.kpi_values/config/meta",
+            {"published_in": "x"},
+            "meta",
+        ),
         ("manifest.json", "nodes/model.tally.kpi_values/fqn", "x", 'kpi_values.fqn, found "x"'),
         ("manifest.json", "nodes/model.tally.kpi_values/depends_on", {"nodes": [1]}, "nodes[0]"),
         ("manifest.json", "sources", {"source.x": {}}, "a text as sources.source.x.name"),
