@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import signal
+
+if __name__ == "__main__":
+    # Ctrl-C waits for the imports, which have no way to be cut short: `main` lets it through.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
 import argparse
 import os
 import shutil
 import stat
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import duckdb
 
 from publishing import alerts as alerting
 from publishing import formatting
 from publishing import trace as tracing
+from publishing.database import reason
 from publishing.errors import PublishingError, UsageError
 from publishing.paths import reports_folder, serving_folder, target_folder, warehouse_path
 from publishing.publish import Published, publish
@@ -33,20 +40,73 @@ from publishing.versions import (
 # `alerts --fail-on` found one; apart from 1, which says that the command could not do its work.
 FOUND_ALERTS = 3
 
+# Of a number of versions; Python refuses to read numbers of thousands of them.
+MOST_DIGITS = 9
+
 
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong with the arguments in one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {message} ({self.prog} --help lists the arguments)\n")
+        _complain(f"error: {message} ({self.prog} --help lists the arguments)")
+        sys.exit(2)
+
+    def print_help(self, file: object = None) -> None:
+        _say(self.format_help().rstrip())
 
 
 def _number_to_keep(value: str) -> int:
-    if not value.isdecimal() or int(value) < 1:
+    if not value.isdecimal() or len(value) > MOST_DIGITS or int(value) < 1:
         raise argparse.ArgumentTypeError(
-            f"expected a number of versions from 1 on, found '{value}'"
+            f"expected a number of versions from 1 on, found '{value[:40]}'"
         )
     return int(value)
+
+
+def _text(value: str) -> str:
+    # What the terminal sent is no text in its encoding: Python keeps the bytes as surrogates.
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise argparse.ArgumentTypeError(f"expected text in UTF-8, found '{value}'")
+    return value
+
+
+def _folder(value: str) -> Path:
+    if not value:
+        raise argparse.ArgumentTypeError("expected a folder, found ''")
+    return Path(value)
+
+
+def _say(text: str) -> None:
+    """Print a text whose data is as `formatting.shown` writes it.
+
+    Raises:
+        PublishingError: it cannot be written.
+    """
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Who read the output has seen enough (`| head`).
+        _discard(sys.stdout)
+    except OSError as error:
+        _discard(sys.stdout)
+        raise PublishingError(
+            f"standard output: expected it to take what the command says, found: {reason(error)};"
+            " what the command does is done"
+        ) from error
+
+
+def _complain(line: str) -> None:
+    """Print a line of any text to standard error."""
+    try:
+        print(formatting.shown(line), file=sys.stderr, flush=True)
+    except OSError:
+        _discard(sys.stderr)
+
+
+def _discard(stream: TextIO) -> None:
+    # Python writes at its end what is left in the buffer, and must not fail again.
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -74,7 +134,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
     command = commands.add_parser("rollback", help="serve a kept version again")
     command.add_argument(
-        "version", nargs="?", metavar="VERSION", help="default: the one before the served one"
+        "version",
+        nargs="?",
+        type=_text,
+        metavar="VERSION",
+        help="default: the one before the served one",
     )
     command.set_defaults(run=_rollback)
 
@@ -93,22 +157,28 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     command.set_defaults(run=_alerts)
 
     command = commands.add_parser("trace", help="explain one number, down to the source rows")
-    command.add_argument("--kpi", required=True, metavar="KPI", help="such as net_sales")
+    command.add_argument(
+        "--kpi", required=True, type=_text, metavar="KPI", help="such as net_sales"
+    )
     command.add_argument(
         "--period",
         required=True,
+        type=_text,
         metavar="PERIOD",
         help="a month 2017-06, a day 2017-06-15, or a business week 2017-W23",
     )
     command.add_argument(
-        "--slice", metavar="SLICE=VALUE", help="such as department=GROCERY (default: all)"
+        "--slice",
+        type=_text,
+        metavar="SLICE=VALUE",
+        help="such as department=GROCERY (default: all)",
     )
     command.set_defaults(run=_trace)
 
     command = commands.add_parser("report", help="write the report of what is published")
     command.add_argument(
         "--folder",
-        type=Path,
+        type=_folder,
         default=reports_folder(),
         metavar="FOLDER",
         help="where to (default reports/)",
@@ -123,7 +193,7 @@ def _publish(arguments: argparse.Namespace) -> int:
         published = publish(warehouse_path(), serving, target_folder(), arguments.keep)
     except PublishingError as error:
         raise PublishingError(f"nothing was published: {error}") from error
-    print(_outcome(published, serving))
+    _say(_outcome(published, serving))
     return 0
 
 
@@ -141,7 +211,7 @@ def _outcome(published: Published, serving: Path) -> str:
             )
         )
     lines = [
-        *(f"published {path}  {mode}" for path, mode in _opened(serving)),
+        *(f"published {formatting.shown(str(path))}  {mode}" for path, mode in _opened(serving)),
         f"  version        {version.version_id}",
         f"  data through   {version.data_through_date}",
         f"  rows           {version.row_count:,}",
@@ -180,19 +250,28 @@ def _versions(_: argparse.Namespace) -> int:
         )
 
     rows = [("version", "published (UTC)", "data through", "rows", ""), *map(cells, versions)]
-    print("\n".join(formatting.aligned(rows, right=(3,), indent=0)))
-    for path in others:
-        print(f"{path.name}  cannot be read, or is not what was published; remove {path}")
+    lines = [
+        *formatting.aligned(rows, right=(3,), indent=0),
+        *(
+            formatting.shown(
+                f"{path.name}  cannot be read, or is not what was published; remove {path}"
+            )
+            for path in others
+        ),
+    ]
+    _say("\n".join(lines))
     return 0
 
 
 def _rollback(arguments: argparse.Namespace) -> int:
     serving = serving_folder()
     version, is_changed = roll_back(serving, arguments.version)
-    print(
-        f"{serving}: version {version.version_id}"
-        f" (data through {version.data_through_date})"
-        f" is served {'again' if is_changed else 'already'}"
+    _say(
+        formatting.shown(
+            f"{serving}: version {version.version_id}"
+            f" (data through {version.data_through_date})"
+            f" is served {'again' if is_changed else 'already'}"
+        )
     )
     return 0
 
@@ -200,15 +279,15 @@ def _rollback(arguments: argparse.Namespace) -> int:
 def _verify(_: argparse.Namespace) -> int:
     verified = verify(warehouse_path(), serving_folder(), target_folder())
     for line in verified.agreeing:
-        print(line)
+        _say(formatting.shown(line))
     for line in verified.faults:
-        print(f"error: {line}", file=sys.stderr)
+        _complain(f"error: {line}")
     return 1 if verified.faults else 0
 
 
 def _alerts(arguments: argparse.Namespace) -> int:
     alerts, through = alerting.read_alerts(serving_folder())
-    print(alerting.report(alerts, through, shutil.get_terminal_size().columns))
+    _say(alerting.report(alerts, through, shutil.get_terminal_size().columns))
     if arguments.fail_on and alerting.has_severity(alerts, arguments.fail_on):
         return FOUND_ALERTS
     return 0
@@ -218,7 +297,7 @@ def _trace(arguments: argparse.Namespace) -> int:
     traced = tracing.trace(
         warehouse_path(), target_folder(), arguments.kpi, arguments.period, arguments.slice
     )
-    print(tracing.report(traced))
+    _say(tracing.report(traced))
     return 0 if traced.is_confirmed else 1
 
 
@@ -230,31 +309,30 @@ def _report(arguments: argparse.Namespace) -> int:
         paths = write(serving_folder(), arguments.folder)
     except (OSError, duckdb.Error) as error:
         raise PublishingError(
-            f"report {arguments.folder}: expected to write it, found:"
-            f" {str(error).splitlines()[0]}; mend the cause and write it again"
+            f"report {arguments.folder}: expected to write it, found: {reason(error)};"
+            " mend the cause and write it again"
         ) from error
     for path in paths:
-        print(f"wrote {path}")
+        _say(formatting.shown(f"wrote {path}"))
     return 0
 
 
 def _interrupted() -> int:
-    print("interrupted: what was published before is served as it was", file=sys.stderr)
+    _complain("interrupted: what was published before is served as it was")
     return 130
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and give its exit code."""
-    chosen = parse_arguments(arguments)
     try:
-        code = chosen.run(chosen)
-        sys.stdout.flush()
-        return code
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        chosen = parse_arguments(arguments)
+        return chosen.run(chosen)
     except UsageError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _complain(f"error: {error}")
         return 2
     except PublishingError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _complain(f"error: {error}")
         return 1
     except KeyboardInterrupt:
         return _interrupted()
@@ -263,13 +341,20 @@ def main(arguments: list[str] | None = None) -> int:
         if str(error) != "Query interrupted":
             raise
         return _interrupted()
-    except BrokenPipeError:
-        # Who read the output has seen enough (`| head`); nothing is left to be flushed.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+
+
+def _open_what_is_closed() -> None:
+    """Let a stream that was closed (`>&-`) lead nowhere, and no file be opened in its place."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115
 
 
 if __name__ == "__main__":
+    _open_what_is_closed()
     # A character that the terminal's encoding lacks, such as the minus sign, is written as its code
     # there, as in the errors.
     sys.stdout.reconfigure(errors="backslashreplace")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -86,17 +86,15 @@ def report(alerts: list[dict[str, Any]], through: str, width: int) -> str:
         lines.append(heading)
         for alert, line in zip(chosen, table, strict=True):
             lines.append(line)
-            lines += textwrap.wrap(
-                alert["action"],
-                max(width, 60),
-                initial_indent="      do: ",
-                subsequent_indent="          ",
+            lines += formatting.wrapped(
+                alert["action"], max(width, 60), "      do: ", " " * len("      do: ")
             )
     if alerts:
         first = min(alerts, key=lambda alert: SEVERITIES.index(alert["severity"]))
         lines += [
             "",
-            f"Check any of them: python -m publishing trace --kpi {first['kpi_id']}"
+            f"Check any of them: python -m publishing trace"
+            f" --kpi {shlex.quote(formatting.shown(first['kpi_id']))}"
             f" --period {_period(first)}",
         ]
     return "\n".join(lines)

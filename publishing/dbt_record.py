@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,40 @@ BUILD_AGAIN = "run `dbt build --exclude-resource-type unit_test` and publish aga
 # What a test or a model must have come to; 'no-op' is what dbt says of what it has nothing to do
 # for. A warning is not a pass.
 PASSED = {"success", "pass", "no-op"}
+
+# What is read of dbt's files, as dbt writes it. A field with a question mark may be missing or
+# null; `*` stands for every field; a list is of what it holds here.
+Shape = type | dict[str, "Shape"] | list["Shape"]
+OF_ALL: dict[str, Shape] = {
+    "name": str,
+    "resource_type": str,
+    "schema": str,
+    "config": {"meta?": {"published_in?": [str]}},
+    "columns": dict,
+    "relation_name?": str,
+}
+NODE: Shape = {
+    **OF_ALL,
+    "alias": str,
+    "fqn": [str],
+    "package_name": str,
+    "original_file_path": str,
+    "depends_on": {"nodes?": [str]},
+    "compiled_code?": str,
+}
+MANIFEST: Shape = {
+    "nodes": {"*": NODE},
+    "sources": {"*": {**OF_ALL, "identifier": str}},
+    "unit_tests?": {"*": {"name": str}},
+}
+RUN_RESULTS: Shape = {
+    "args": {"which?": str},
+    "metadata": {"invocation_id": str},
+    "results": [
+        {"unique_id": str, "status": str, "failures?": int, "relation_name?": str},
+    ],
+}
+NAMES = {str: "a text", int: "a whole number", dict: "an object", list: "a list"}
 
 
 @dataclass(frozen=True)
@@ -31,8 +66,12 @@ class Build:
 
 
 def read_manifest(target: Path) -> dict[str, Any]:
-    """Read the project as dbt last saw it, without what is switched off: dbt never builds it."""
-    manifest = _read(target / "manifest.json")
+    """Read the project as dbt last saw it, without what is switched off: dbt never builds it.
+
+    Raises:
+        PublishingError: there is no manifest, or it is not as dbt writes it.
+    """
+    manifest = _read(target / "manifest.json", MANIFEST)
     return manifest | {
         kind: {
             key: node for key, node in manifest[kind].items() if node["config"].get("enabled", True)
@@ -52,8 +91,9 @@ def passed_build(target: Path, database: str) -> Build:
         PublishingError: it was no build, or of a selection, or of another warehouse, or
             something failed, warned, was skipped or never ran.
     """
-    record, manifest = _read(target / "run_results.json"), read_manifest(target)
-    command = record["args"].get("which", "unknown command")
+    record = _read(target / "run_results.json", RUN_RESULTS)
+    manifest = read_manifest(target)
+    command = record["args"].get("which") or "unknown command"
     if command != "build":
         raise PublishingError(
             f"dbt's latest invocation: expected a `dbt build`, found `dbt {command}`; {BUILD_AGAIN}"
@@ -77,19 +117,66 @@ def passed_build(target: Path, database: str) -> Build:
             (node["schema"], node["alias"]): tuple(files)
             for node in manifest["nodes"].values()
             if node["resource_type"] in ("model", "seed", "snapshot")
-            and (files := node["config"]["meta"].get("published_in"))
+            and (files := node["config"].get("meta", {}).get("published_in"))
         },
     )
 
 
-def _read(path: Path) -> dict[str, Any]:
+def parents(node: dict[str, Any]) -> list[str]:
+    """Give the ids of what a node reads; a source reads nothing."""
+    return node.get("depends_on", {}).get("nodes") or []
+
+
+def node_named(manifest: dict[str, Any], name: str) -> str:
+    """Give the id of the one model of a name.
+
+    Raises:
+        PublishingError: there is none, or several packages have one.
+    """
+    keys = [key for key, node in manifest["nodes"].items() if node["name"] == name]
+    if len(keys) != 1:
+        raise PublishingError(
+            f"dbt's record manifest.json: expected one {name}, found {len(keys)}; {BUILD_AGAIN}"
+        )
+    return keys[0]
+
+
+def _read(path: Path, shape: Shape) -> dict[str, Any]:
+    expected = "a file"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         found = "none"
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         found = f"one that cannot be read ({error})"
-    raise PublishingError(f"dbt's record {path}: expected a file, found {found}; {BUILD_AGAIN}")
+    else:
+        if not (fault := _fault(record, shape)):
+            return record
+        expected, found = fault
+    raise PublishingError(f"dbt's record {path}: expected {expected}, found {found}; {BUILD_AGAIN}")
+
+
+def _fault(value: object, shape: Shape, place: str = "") -> tuple[str, str] | None:
+    """Give what was expected where a value is not of a shape, and what is there."""
+    kind = shape if isinstance(shape, type) else type(shape)
+    if not isinstance(value, kind):
+        expected = f"{NAMES[kind]} as {place}" if place else NAMES[kind]
+        return expected, json.dumps(value, ensure_ascii=False)[:80]
+    faults = (_fault(part, of, f"{place}{at}".lstrip(".")) for at, part, of in _parts(value, shape))
+    return next(filter(None, faults), None)
+
+
+def _parts(value: Any, shape: Shape) -> Iterator[tuple[str, object, Shape]]:
+    """Give what a value is made of: where it is in it, the part, and what shape that has."""
+    if isinstance(shape, list):
+        for number, item in enumerate(value):
+            yield f"[{number}]", item, shape[0]
+    elif isinstance(shape, dict):
+        for name, of in shape.items():
+            field = name.rstrip("?")
+            for key in value if name == "*" else [field]:
+                if name in ("*", field) or value.get(key) is not None:
+                    yield f".{key}", value.get(key), of
 
 
 def _all_passed(results: list[dict[str, Any]], manifest: dict[str, Any]) -> None:
@@ -135,7 +222,8 @@ def _all_ran(results: list[dict[str, Any]], manifest: dict[str, Any]) -> None:
 
 def _named(node_id: str, manifest: dict[str, Any]) -> tuple[str, str]:
     node = manifest["nodes"].get(node_id) or manifest.get("unit_tests", {}).get(node_id) or {}
-    return node_id.split(".")[0].replace("_", " "), node.get("name", node_id.split(".")[2])
+    kind, _, rest = node_id.partition(".")
+    return kind.replace("_", " "), node.get("name") or rest or node_id
 
 
 def _and_more(items: list[Any]) -> str:

@@ -6,12 +6,50 @@ Decimals stay decimals: nothing is rounded but to be shown.
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
 MISSING = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
+
+
+def shown(text: str) -> str:
+    r"""Write a text of data so that all that is in it is seen, and nothing of it is obeyed.
+
+    What is no visible character (control characters, line ends, marks that turn the direction of
+    writing or have no width) is written as its code, such as `\n`, `\x1b` and `\u202e`, and a
+    backslash as two: different texts never look the same.
+    """
+    return "".join(
+        character
+        if character.isprintable() and character != "\\"
+        else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def quoted(text: str) -> str:
+    """Put a text in quotes where one would not see in a sentence where it begins and ends."""
+    return text if text and text == text.strip() and "," not in text else f"'{text}'"
+
+
+def prose(text: str) -> str:
+    """Write sentences of data on one line, where line ends and tabs are blanks."""
+    return shown(" ".join(text.split()))
+
+
+def wrapped(text: str, width: int, first: str, others: str) -> list[str]:
+    """Lay sentences of data out for a terminal, within `width` columns where words allow it.
+
+    Args:
+        text: The sentences.
+        width: Columns.
+        first: What the first line begins with.
+        others: What the other lines begin with.
+    """
+    return textwrap.wrap(prose(text), width, initial_indent=first, subsequent_indent=others)
 
 
 def number(value: Decimal | int, places: int, *, signed: bool = False) -> str:
@@ -136,11 +174,12 @@ def aligned(rows: Sequence[Sequence[str]], right: Sequence[int] = (), indent: in
     """Lay rows out in columns for a terminal, one line a row.
 
     Args:
-        rows: Cells.
+        rows: Cells, which may be of data.
         right: Positions of the columns that end at the same place, such as figures.
         indent: Blanks before each line.
     """
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    cells = [[*map(shown, row)] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return [
         (
             " " * indent
@@ -149,5 +188,5 @@ def aligned(rows: Sequence[Sequence[str]], right: Sequence[int] = (), indent: in
                 for place, (cell, width) in enumerate(zip(row, widths, strict=True))
             )
         ).rstrip()
-        for row in rows
+        for row in cells
     ]

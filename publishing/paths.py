@@ -7,6 +7,8 @@ from pathlib import Path
 
 import yaml
 
+from publishing.errors import PublishingError
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -31,5 +33,18 @@ def target_folder() -> Path:
 
 
 def project_variables() -> dict[str, object]:
-    """Give the variables of the dbt project, such as id_ranges."""
-    return yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
+    """Give the variables of the dbt project, such as id_ranges.
+
+    Raises:
+        PublishingError: the project's file cannot be read, or has none.
+    """
+    path = ROOT / "dbt_project.yml"
+    try:
+        project = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        found = " ".join(str(error).split())
+    else:
+        if isinstance(project, dict) and isinstance(project.get("vars"), dict):
+            return project["vars"]
+        found = "none"
+    raise PublishingError(f"{path}: expected the project's vars, found: {found}; mend the file")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -80,12 +81,31 @@ def aligned(rows: list[tuple[object, ...]]) -> str:
     )
 
 
-def summary(connection: duckdb.DuckDBPyConnection, run_results: dict) -> str:
+def built(run_results: Path) -> Counter[tuple[str, str]]:
+    """Count what dbt's latest invocation came to, by kind and status.
+
+    Args:
+        run_results: dbt's record of it.
+
+    Raises:
+        SystemExit: it cannot be read, or is not as dbt writes it.
+    """
+    try:
+        results = json.loads(run_results.read_text(encoding="utf-8"))["results"]
+        return Counter((one["unique_id"].split(".")[0], one["status"]) for one in results)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        sys.exit(
+            f"error: dbt's record {run_results}: expected the results of a build, found:"
+            f" {type(error).__name__} {error}; run `dbt build --exclude-resource-type unit_test`"
+        )
+
+
+def summary(connection: duckdb.DuckDBPyConnection, built: Counter[tuple[str, str]]) -> str:
     """Give the summary as text.
 
     Args:
         connection: The warehouse.
-        run_results: dbt's record of its latest invocation (`run_results.json`).
+        built: What dbt's latest invocation came to.
     """
     tables = connection.execute(RAW_TABLES).fetchall()
     loaded = [
@@ -95,9 +115,6 @@ def summary(connection: duckdb.DuckDBPyConnection, run_results: dict) -> str:
         )
         for schema, table in tables
     ]
-    built = Counter(
-        (result["unique_id"].split(".")[0], result["status"]) for result in run_results["results"]
-    )
     months = connection.execute(MONTHS)
     heading = tuple(column[0] for column in months.description)
     parts = [
@@ -118,15 +135,21 @@ def main() -> None:
     """Print the summary of the latest run."""
     warehouse = ROOT / os.environ.get("TALLY_WAREHOUSE", "warehouse/tally.duckdb")
     target = Path(os.environ.get("DBT_TARGET_PATH", "target"))
-    run_results = json.loads((ROOT / target / "run_results.json").read_text())
-    with duckdb.connect(warehouse, read_only=True) as connection:
-        print("\n" + summary(connection, run_results))
+    counted = built(ROOT / target / "run_results.json")
+    try:
+        with duckdb.connect(warehouse, read_only=True) as connection:
+            print("\n" + summary(connection, counted))
+    except duckdb.Error as error:
+        sys.exit(
+            f"error: warehouse {warehouse}: expected the tables of a whole build, found:"
+            f" {str(error).splitlines()[0]}; load with `python -m ingestion` and run `dbt build`"
+        )
     print(f"\nWarehouse      {warehouse}")
     # A build that was not published yet has neither.
     for name, path in (
         ("KPIs", ROOT / os.environ.get("TALLY_SERVING", "serving") / "kpis.duckdb"),
         ("All published", ROOT / os.environ.get("TALLY_SERVING", "serving") / "tally.duckdb"),
-        ("Report", ROOT / "reports" / "kpi.html"),
+        ("Report", ROOT / os.environ.get("TALLY_REPORTS", "reports") / "kpi.html"),
     ):
         if path.is_file():
             print(f"{name:<15}{path}")

@@ -8,7 +8,7 @@ script under the name `series`.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from textwrap import fill
 from typing import Any
@@ -35,8 +35,14 @@ LIGHT = {
     "total": "#6b7785",
 }
 
-# Vega formats for an axis; the figures themselves are written by formatting.py.
-AXIS_FORMATS = {"usd": "$,~s", "rate": ".0~%", "count": ",~r"}
+# Vega formats for an axis, which takes as many decimals as its step needs; the figures themselves
+# are written by formatting.py.
+AXIS_FORMATS = {"usd": "$,f", "rate": "%", "count": ",f"}
+# Thousands and millions of dollars, where the digits that it drops tell nothing apart.
+SHORT_USD = "$,~s"
+
+# What is drawn of a row of a series.
+DRAWN = ("shown", "mean", "lower", "upper", "target")
 
 # How signals are marked: by shape first, so that nobody needs to tell colours apart.
 SIGNALS = {
@@ -81,13 +87,33 @@ def configured(chart: alt.LayerChart | alt.Chart) -> Spec:
     )
 
 
+def axis(unit: str, values: Iterable[Decimal | float | None]) -> dict[str, Any]:
+    """Give an axis on which the values, and the labels of different ticks, are told apart.
+
+    Args:
+        unit: `usd`, `rate` or `count`.
+        values: All that is drawn.
+
+    Returns:
+        Vega's `format`, and the `domain` where the values have no extent of their own, else None.
+    """
+    known = [float(value) for value in values if value is not None]
+    low, high = min(known, default=0.0), max(known, default=0.0)
+    size = max(abs(low), abs(high))
+    if low == high:
+        ends = sorted((0.9 * low, 1.1 * low)) if low else [0, 0.1 if unit == "rate" else 10]
+        return {"format": AXIS_FORMATS[unit], "domain": ends}
+    is_short = unit == "usd" and 1e4 <= size < 1e9 and high - low >= size / 100
+    return {"format": SHORT_USD if is_short else AXIS_FORMATS[unit], "domain": None}
+
+
 def trend(unit: str, rows: list[dict[str, Any]] | None = None, height: int = 320) -> Spec:
     """Draw a series with its natural limits, mean and target (a process behaviour chart).
 
     Args:
         unit: `usd`, `rate` or `count`, for the axis.
         rows: period, value, mean, lower, upper, target, signal, is_complete, and texts for the
-            tooltip; None where the page's script gives them.
+            tooltip; None where the page's script gives them, and the axis with them.
         height: Height of the plot in pixels.
     """
     data = alt.InlineData(values=rows) if rows is not None else alt.NamedData(name="series")
@@ -95,14 +121,24 @@ def trend(unit: str, rows: list[dict[str, Any]] | None = None, height: int = 320
         "period:T",
         title=None,
         scale=alt.Scale(type="utc"),
-        axis=alt.Axis(grid=False, labelOverlap=True, tickCount=8, labelFlush=True),
+        axis=alt.Axis(
+            grid=False,
+            labelOverlap=True,
+            tickCount=8,
+            labelFlush=True,
+            # No hours between two days.
+            labelExpr="utchours(datum.value) ? '' : datum.label",
+        ),
     )
-    axis = alt.Axis(format=AXIS_FORMATS[unit], tickCount=5, domain=False, ticks=False)
+    y_axis = alt.Axis(tickCount=5, domain=False, ticks=False)
     scale = alt.Scale(zero=False, nice=True)
+    if rows is not None:
+        drawn = axis(unit, (row[field] for row in rows for field in DRAWN))
+        y_axis.format, scale.domain = drawn["format"], drawn["domain"] or alt.Undefined
     base = alt.Chart(data).encode(x=period)
 
     def y(field: str) -> alt.Y:
-        return alt.Y(f"{field}:Q", title=None, scale=scale, axis=axis)
+        return alt.Y(f"{field}:Q", title=None, scale=scale, axis=y_axis)
 
     def line(field: str, colour: str, dash: Sequence[int], width: float) -> alt.Chart:
         return base.mark_line(
@@ -176,9 +212,9 @@ def waterfall(
     rows: list[dict[str, Any]] = []
     reached = Decimal(0)
     for name, contribution, text in steps:
-        rows.append(_bar(name, reached, reached + contribution, text))
+        rows.append(_bar(len(rows), name, reached, reached + contribution, text))
         reached += contribution
-    rows.append(_bar(total[0], Decimal(0), total[1], total[2]) | {"kind": "total"})
+    rows.append(_bar(len(rows), total[0], Decimal(0), total[1], total[2]) | {"kind": "total"})
     low, high = min(row["low"] for row in rows), max(row["high"] for row in rows)
     x = alt.X(
         "low:Q",
@@ -189,7 +225,9 @@ def waterfall(
             # Figures stand to the right of their bars and need room there.
             range=[0, alt.expr("width - 88")],
         ),
-        axis=alt.Axis(format="$,~s", tickCount=4, domain=False, ticks=False),
+        axis=alt.Axis(
+            format=axis("usd", (low, high))["format"], tickCount=4, domain=False, ticks=False
+        ),
     )
     order = [row["name"] for row in rows]
     y = alt.Y(
@@ -197,7 +235,7 @@ def waterfall(
         title=None,
         sort=order,
         axis=alt.Axis(
-            labelExpr="split(datum.value, '\\n')",
+            labelExpr="slice(split(datum.value, '\\n'), 1)",
             labelColor=variable("ink"),
             domain=False,
             ticks=False,
@@ -234,9 +272,10 @@ def waterfall(
     )
 
 
-def _bar(name: str, start: Decimal, end: Decimal, text: str) -> dict[str, Any]:
+def _bar(position: int, name: str, start: Decimal, end: Decimal, text: str) -> dict[str, Any]:
+    # Names may begin alike, and each has its bar; more than two lines would reach the next one's.
     return {
-        "name": fill(name, 14),
+        "name": f"{position}\n{fill(name, 14, max_lines=2, placeholder='…')}",
         "full": name,
         "low": float(min(start, end)),
         "high": float(max(start, end)),
@@ -248,10 +287,14 @@ def _bar(name: str, start: Decimal, end: Decimal, text: str) -> dict[str, Any]:
 def campaigns(rows: list[dict[str, Any]]) -> Spec:
     """Draw campaigns by start, redemption rate, households targeted (size) and type (shape)."""
     types = sorted({row["type"] for row in rows})
+    # From 0 on, as bars would be.
+    rates = axis("rate", (0, *(row["rate"] for row in rows)))
 
     def by_type(channel: type[alt.Shape] | type[alt.Color], values: list[str]) -> Any:
         scale = alt.Scale(domain=types, range=values[: len(types)] or values[:1])
-        return channel("type:N", title="Type", scale=scale)
+        # As many side by side as a phone has room for.
+        legend = alt.Legend(columns=3, labelLimit=60)
+        return channel("type:N", title="Type", scale=scale, legend=legend)
 
     return configured(
         alt.Chart(alt.InlineData(values=rows))
@@ -266,7 +309,8 @@ def campaigns(rows: list[dict[str, Any]]) -> Spec:
             y=alt.Y(
                 "rate:Q",
                 title="Households that redeemed",
-                axis=alt.Axis(format=".0~%", tickCount=5, domain=False, ticks=False),
+                axis=alt.Axis(format=rates["format"], tickCount=5, domain=False, ticks=False),
+                scale=alt.Scale(domain=rates["domain"] or alt.Undefined),
             ),
             size=alt.Size("targets:Q", legend=None, scale=alt.Scale(range=[50, 700])),
             shape=by_type(alt.Shape, ["circle", "square", "triangle-up", "diamond", "cross"]),

@@ -401,6 +401,7 @@ def _trend_data(report: Report) -> dict[str, Any]:
                     for position, row in enumerate(rows)
                     if row["signal_rule"]
                 },
+                "axis": charts.axis(kpi["unit"], _drawn(rows)),
                 "incomplete": [
                     position for position, row in enumerate(rows) if not row["is_complete_period"]
                 ],
@@ -429,6 +430,19 @@ def _trend_data(report: Report) -> dict[str, Any]:
         "signals": {rule: name for rule, (name, _) in charts.SIGNALS.items()},
         "series": series,
     }
+
+
+def _drawn(rows: list[Row]) -> list[Decimal | None]:
+    """Give what the page's script draws of a series; incomplete periods stretch no axis."""
+
+    def column(*fields: str) -> list[Decimal | None]:
+        return [row[field] for row in rows for field in fields]
+
+    ends = [row["value"] for row in rows if row["is_complete_period"]]
+    ends += column("lower_limit", "upper_limit")
+    if all(end is None for end in ends):
+        ends = column("value")
+    return [*ends, *column("baseline_mean", "target")]
 
 
 def _column(rows: list[Row], field: str) -> list[Any] | None:

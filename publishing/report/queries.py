@@ -1,6 +1,7 @@
 """Reads from the published KPIs what the report shows; nothing is computed anew but sums of rows.
 
-Rows are dicts by column name. Amounts and rates are decimals, as DuckDB has them.
+Rows are dicts by column name. Amounts and rates are decimals, as DuckDB has them. Texts are as
+`formatting.shown` writes them: nothing in one breaks the page, and `trace` takes them so, too.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 import duckdb
 
-from publishing import database
+from publishing import database, formatting
 from publishing.versions import Version, open_served
 
 Row = dict[str, Any]
@@ -23,6 +24,8 @@ GRAINS = ("month", "week", "day")
 # Periods of a trend that the page carries, latest first: what a screen can show.
 TREND_PERIODS = {"day": 366, "week": 157, "month": 60}
 COHORTS = 13
+# Columns of whole sentences.
+PROSE = {"question", "action", "caveats"}
 HEADLINES = 8
 
 
@@ -99,7 +102,7 @@ def read(serving: Path) -> Report:
 
 
 def _read(connection: duckdb.DuckDBPyConnection, version: Version) -> Report:
-    fetch = partial(database.fetch, connection)
+    fetch = partial(_fetch, connection)
     latest = {
         row["grain"]: row["period_start_date"]
         for row in fetch("""
@@ -111,10 +114,22 @@ def _read(connection: duckdb.DuckDBPyConnection, version: Version) -> Report:
     }
     return Report(
         version=version,
-        kpis=fetch(
-            "select *, denominator_measure is not null as is_ratio from seeds.kpi_catalog"
-            " order by rowid"
-        ),
+        kpis=fetch("""
+            select
+                kpi_id,
+                kpi_name,
+                question,
+                numerator_measure,
+                denominator_measure,
+                denominator_measure is not null as is_ratio,
+                unit,
+                good_direction,
+                owner,
+                action,
+                caveats
+            from seeds.kpi_catalog
+            order by rowid
+        """),
         latest=latest,
         latest_business_week=next(
             (
@@ -197,6 +212,20 @@ def _read(connection: duckdb.DuckDBPyConnection, version: Version) -> Report:
             )
         },
     )
+
+
+def _fetch(connection: duckdb.DuckDBPyConnection, query: str, *parameters: object) -> list[Row]:
+    return [
+        {
+            name: value
+            if not isinstance(value, str)
+            else formatting.prose(value)
+            if name in PROSE
+            else formatting.shown(value)
+            for name, value in row.items()
+        }
+        for row in database.fetch(connection, query, *parameters)
+    ]
 
 
 def _series(fetch: Any) -> dict[tuple[str, str], list[Row]]:

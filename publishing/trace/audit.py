@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from publishing.dbt_record import parents
+from publishing.errors import PublishingError
+
 MEASURES_MODEL = "audit_measures"
 MODEL = re.compile(r"audit_(?P<system>\w+)__(?P<rows>\w+)")
 
@@ -67,18 +70,17 @@ def read_audit(manifest: dict[str, Any], target: Path) -> Audit:
     if measures is None:
         return Audit((), None)
     models = []
-    for key in measures["depends_on"]["nodes"]:
+    for key in parents(measures):
         node = nodes.get(key, {"name": ""})
         if match := MODEL.fullmatch(node["name"]):
-            reads = node["depends_on"]["nodes"]
             models.append(
                 AuditModel(
                     node["name"],
                     match["system"],
                     match["rows"],
-                    node["relation_name"],
+                    node.get("relation_name") or "",
                     _compiled(node, target),
-                    tuple(read for read in reads if read in manifest["sources"]),
+                    tuple(read for read in parents(node) if read in manifest["sources"]),
                 )
             )
     return Audit(tuple(models), _compiled(measures, target))
@@ -89,5 +91,11 @@ def _compiled(node: dict[str, Any], target: Path) -> str | None:
     sql = node.get("compiled_code")
     if not sql:
         path = target / "compiled" / node["package_name"] / node["original_file_path"]
-        sql = path.read_text(encoding="utf-8") if path.is_file() else None
+        try:
+            sql = path.read_text(encoding="utf-8") if path.is_file() else None
+        except (OSError, ValueError) as error:
+            raise PublishingError(
+                f"dbt's record {path}: expected SQL in UTF-8, found one that cannot be read"
+                f" ({error}); run `dbt compile`"
+            ) from error
     return sql.strip() if sql else None

@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 
 from publishing.database import identifier, literal
+from publishing.dbt_record import node_named, parents
 from publishing.errors import PublishingError
 from publishing.trace.audit import Audit, AuditModel
 from publishing.trace.recompute import Recomputation
@@ -92,41 +93,42 @@ def lineage(
         measures: Numerator and denominator of the figure.
     """
     nodes = {**manifest["nodes"], **manifest["sources"]}
-    (mart,) = (key for key, node in nodes.items() if node["name"] == "kpi_values")
     ordered: list[str] = []
+    seen: set[str] = set()
 
     def visit(key: str) -> None:
-        if key in ordered:
+        if key in seen:
             return
+        seen.add(key)
         for parent in _parents(nodes, key, measures):
             visit(parent)
         ordered.append(key)
 
-    visit(mart)
+    visit(node_named(manifest, "kpi_values"))
     return [_step(connection, nodes[key]) for key in ordered]
 
 
 def _parents(nodes: dict[str, Any], key: str, measures: list[str]) -> list[str]:
     """Give the parents of a node; where it puts many measures in one column, those with ours."""
-    parents = [
+    found = [
         parent
-        for parent in nodes[key].get("depends_on", {}).get("nodes", [])
+        for parent in parents(nodes[key])
         if parent in nodes and nodes[parent]["resource_type"] != "test"
     ]
-    if "measure_id" not in nodes[key].get("columns", {}):
-        return parents
+    if "measure_id" not in nodes[key]["columns"]:
+        return found
     ours = [
         parent
-        for parent in parents
-        if any(measure in nodes[parent].get("columns", {}) for measure in measures)
+        for parent in found
+        if any(measure in nodes[parent]["columns"] for measure in measures)
     ]
-    return ours or parents
+    return ours or found
 
 
 def _step(connection: duckdb.DuckDBPyConnection, node: dict[str, Any]) -> Step:
     schema, name = node["schema"], node.get("alias") or node["identifier"]
     kind = node["resource_type"]
-    layer = node["fqn"][1] if kind == "model" else kind
+    layer = node["fqn"][1] if kind == "model" and len(node["fqn"]) > 1 else kind
     try:
         (rows,) = connection.execute(
             f"select count(*) from {identifier(schema)}.{identifier(name)}"
@@ -205,7 +207,7 @@ def _completed(connection: duckdb.DuckDBPyConnection, schemas: set[str]) -> dict
 
 def _made_of(manifest: dict[str, Any], model: AuditModel, entity: Entity) -> list[dict[str, Any]]:
     """Give the raw tables that a row is made of: those that the models make the entity of, too."""
-    of_entity = _sources(manifest, _key(manifest, entity))
+    of_entity = _sources(manifest, node_named(manifest, entity.name))
     return [manifest["sources"][key] for key in model.sources if key in of_entity]
 
 
@@ -215,15 +217,10 @@ def _sources(manifest: dict[str, Any], key: str) -> set[str]:
         return {key}
     return {
         source
-        for parent in manifest["nodes"][key]["depends_on"]["nodes"]
+        for parent in parents(manifest["nodes"].get(key, {}))
         for source in _sources(manifest, parent)
     }
 
 
-def _key(manifest: dict[str, Any], entity: Entity) -> str:
-    (key,) = (key for key, node in manifest["nodes"].items() if node["name"] == entity.name)
-    return key
-
-
 def _relation(manifest: dict[str, Any], entity: Entity) -> str:
-    return manifest["nodes"][_key(manifest, entity)]["relation_name"]
+    return manifest["nodes"][node_named(manifest, entity.name)].get("relation_name")

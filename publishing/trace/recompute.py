@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import groupby
 from textwrap import indent
 
 from publishing.database import literal
@@ -206,7 +207,7 @@ def _from_measures(figure: Figure, audit: Audit) -> Recomputation | None:
                 f"grain = {literal(figure.grain)}",
                 f"period_start_date = date '{figure.start}'",
                 f"slice = {literal(figure.slice)}",
-                f"slice_value = {literal(figure.slice_value)}",
+                f"slice_value = {_literal(figure.slice_value)}",
             ],
         )
         for part, measure in figure.measures.items()
@@ -311,7 +312,16 @@ def _within(figure: Figure, column: str) -> str:
 def _sliced(figure: Figure) -> list[str]:
     if figure.slice == "all":
         return []
-    return [f"{figure.slice} = {literal(figure.slice_value)}"]
+    return [f"{figure.slice} = {_literal(figure.slice_value)}"]
+
+
+def _literal(text: str) -> str:
+    """Quote a text for SQL that is copied: what is no visible character goes by its number."""
+    parts = [
+        literal("".join(run)) if is_seen else " || ".join(f"chr({ord(one)})" for one in run)
+        for is_seen, run in groupby(text, str.isprintable)
+    ]
+    return " || ".join(parts) or "''"
 
 
 def _select(columns: Iterable[str], source: str, conditions: Iterable[str]) -> str:

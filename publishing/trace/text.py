@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import Any
 
 from publishing import formatting
@@ -24,11 +23,15 @@ STATUSES = {
 def report(traced: Trace) -> str:
     """Lay a trace out for a terminal; its SQL can be copied as it is."""
     row, definition = traced.row, traced.definition
-    sliced = "" if row["slice"] == "all" else f", {row['slice']} = {row['slice_value']}"
+    sliced = ""
+    if row["slice"] != "all":
+        sliced = f", {row['slice']} = {formatting.quoted(row['slice_value'])}"
     return "\n".join(
         [
-            f"{definition['kpi_name']}, {row['grain']} {traced.label}"
-            f" ({row['period_start_date']} to {row['period_end_date']}){sliced}",
+            formatting.shown(
+                f"{definition['kpi_name']}, {row['grain']} {traced.label}"
+                f" ({row['period_start_date']} to {row['period_end_date']}){sliced}"
+            ),
             "",
             "Definition",
             *_defined(definition),
@@ -70,9 +73,7 @@ def _defined(definition: dict[str, Any]) -> list[str]:
     return [
         line
         for name, words in rows.items()
-        for line in textwrap.wrap(
-            words, 100, initial_indent=f"  {name:<13}", subsequent_indent=" " * 15
-        )
+        for line in formatting.wrapped(words, 100, f"  {name:<13}", " " * 15)
     ]
 
 
@@ -98,7 +99,10 @@ def _valued(row: dict[str, Any], definition: dict[str, Any]) -> list[str]:
         "signal": signal.replace("_", " ") if signal else None,
         "status": f"{row['status']}: {STATUSES.get(row['status'], 'see kpi_values')}",
     }
-    return [f"  {name:<13}{words or formatting.MISSING}" for name, words in figure.items()]
+    return [
+        formatting.shown(f"  {name:<13}{words or formatting.MISSING}")
+        for name, words in figure.items()
+    ]
 
 
 def _recomputed(traced: Trace) -> list[str]:

@@ -118,7 +118,7 @@ def _trace(
         connection,
         "select * from audit.audit_kpis where kpi_id = ? and grain = ? and period_start_date = ?"
         " and slice = ? and slice_value = ?",
-        *(kpi_id, figure.grain, figure.start, figure.slice, figure.slice_value),
+        *(row["kpi_id"], figure.grain, figure.start, figure.slice, figure.slice_value),
     )
     return Trace(
         definition,
@@ -127,11 +127,21 @@ def _trace(
         lineage(connection, manifest, list(figure.measures.values())),
         recomputation,
         fetch(connection, recomputation.statement)[0] if recomputation else {},
-        loads(connection, manifest, audit, recomputation, project_variables()["id_ranges"])
-        if recomputation
-        else [],
+        loads(connection, manifest, audit, recomputation, _id_ranges()) if recomputation else [],
         audits[0] if audits else None,
     )
+
+
+def _id_ranges() -> dict[str, list[int]]:
+    """Give each system's first and last id, as the dbt project declares them."""
+    ranges = project_variables().get("id_ranges")
+    try:
+        return {system: [int(first), int(last)] for system, (first, last) in ranges.items()}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise PublishingError(
+            "dbt_project.yml: vars: id_ranges: expected `SYSTEM: [FIRST ID, LAST ID]` each, found:"
+            f" {ranges}; mend the file"
+        ) from error
 
 
 def _check_systems(connection: duckdb.DuckDBPyConnection, audit: Audit, target: Path) -> None:

@@ -1737,6 +1737,13 @@ KPIS = (
         stands_for="a department that sells nothing took nothing with it",
     ),
     Mutant(
+        name="kpi_department_called_all_taken_for_the_whole",
+        file=f"{KPI_STEPS}/int_kpis__sales_compared.sql",
+        original="            and spined.slice = measures.slice\n",
+        broken="",
+        stands_for="a department may have any name",
+    ),
+    Mutant(
         name="kpi_drivers_of_partial_periods",
         file=f"{KPI_STEPS}/int_kpis__sales_compared.sql",
         original="    where periods.is_complete_period\n",

@@ -152,7 +152,7 @@ def test_fail_on_a_severity_or_a_worse_one(
 
 def test_nothing_published_is_said_in_one_line(shop: Shop):
     line = one_error(shop.run("alerts"), 1)
-    assert "expected a DuckDB file, found none; publish with `python -m publishing publish`" in line
+    assert "found none; publish with `python -m publishing publish`" in line
 
 
 def test_a_file_without_alerts_is_said_to_be_so(open_shop: Shop):

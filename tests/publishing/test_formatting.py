@@ -83,6 +83,43 @@ def test_a_moment_is_in_utc():
     assert formatting.moment(datetime(2018, 1, 1, 1, 30, tzinfo=UTC)) == "1 Jan 2018, 01:30 UTC"
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("GROCERY, 5 % \N{EN DASH} \U0001f34e", "GROCERY, 5 % \N{EN DASH} \U0001f34e"),
+        ("a\nb\tc\rd", r"a\nb\tc\rd"),
+        ("\x1b[31mred\x1b[0m", r"\x1b[31mred\x1b[0m"),
+        ("nul\0bell\a", r"nul\x00bell\x07"),
+        ("\u202egnp.exe \u2066x\u2069", r"\u202egnp.exe \u2066x\u2069"),
+        ("zero\u200bwidth\ufeff", r"zero\u200bwidth\ufeff"),
+        ("no\xa0break\x85\u2028", r"no\xa0break\x85\u2028"),
+        ("surrogate\udcff", r"surrogate\udcff"),
+        (r"a\nb", r"a\\nb"),
+    ],
+)
+def test_what_cannot_be_seen_is_shown(text: str, shown: str):
+    assert formatting.shown(text) == shown
+
+
+def test_sentences_are_on_one_line_and_within_the_width():
+    text = "Look at\nthe \x1b[31mdrivers\t then. " * 5
+    lines = formatting.wrapped(text, 40, "do: ", "    ")
+    assert all(len(line) <= 40 and line.isprintable() for line in lines) and len(lines) > 3
+    assert " ".join(lines).split() == ["do:", *formatting.prose(text).split()]
+
+
+@pytest.mark.parametrize(
+    ("text", "quoted"),
+    [("a b", "a b"), (" a", "' a'"), ("a ", "'a '"), ("", "''"), ("a,b", "'a,b'")],
+)
+def test_a_text_whose_ends_cannot_be_seen_is_in_quotes(text: str, quoted: str):
+    assert formatting.quoted(text) == quoted
+
+
+def test_columns_are_aligned_by_what_is_shown():
+    assert formatting.aligned([("a\n", "1"), ("abc", "2")], indent=0) == [r"a\n  1", "abc  2"]
+
+
 def test_columns_are_aligned():
     rows = [("KPI", "value"), ("Net sales", "\N{MINUS SIGN}$5.00"), ("Lines", "1")]
     assert formatting.aligned(rows, right=(1,)) == [

@@ -17,6 +17,7 @@ from synthetic import Shop, one_error
 
 from publishing import trace
 from publishing.__main__ import main
+from publishing.formatting import quoted, shown
 from publishing.trace import recompute, tracing
 from publishing.trace.audit import Audit, AuditModel
 from publishing.trace.find import find
@@ -299,7 +300,7 @@ def test_a_period_is_said_with_its_dates_and_as_it_can_be_asked_for(
         (["net_sales", "2017-06", "department=GROCRY"], "nearest: GROCERY"),
         (["net_sales", "2017-06", "department=grocery"], "nearest: GROCERY"),
         (["net_sales", "2017-06", "department"], "expected SLICE=VALUE"),
-        (["net_sales", "2017-06", "department="], "expected SLICE=VALUE"),
+        (["net_sales", "2017-06", "department="], "expected a value that net_sales has"),
         (["net_sales", "2017-06", "department=x' or 'a'='a"], "expected a value that net_sales"),
     ],
 )
@@ -318,6 +319,91 @@ def test_what_is_not_there_is_answered_with_the_nearest(
     printed = capsys.readouterr()
     assert printed.out == "" and printed.err.count("\n") == 1
     assert printed.err.startswith("error: ") and re.search(nearest, printed.err), printed.err
+
+
+# Of departments: all that a terminal would obey, that SQL or the option would take for their own,
+# and lengths. The last is the form that an argument cannot have: it is typed as it is shown.
+DEPARTMENTS = {
+    "GROCERY": "GRO\nCERY\r\t\x1b[31m\u202e\u200b\x85\u2028\xa0",
+    "PRODUCE": " =lead 'quo\"te', \\n {{ 1 }} \U0001f34e trail ",
+    "FUEL": "X" * 500,
+    "DRUG GM": "nul\0",
+}
+SENTENCES = "\x1b[2J Sales\r\n\u202e rise.\0"
+
+
+@pytest.fixture(scope="module")
+def hostile(traced: Shop, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """A company whose texts hold what a terminal obeys; for reading only."""
+    shop = Shop(tmp_path_factory.mktemp("hostile"), traced.folder)
+    sentences = " || ".join(f"chr({ord(character)})" for character in SENTENCES)
+    with duckdb.connect(shop.warehouse) as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        for name, other in DEPARTMENTS.items():
+            for table, column in (
+                ("raw_retail_db.products", "department"),
+                ("marts.kpi_values", "slice_value"),
+                ("audit.audit_kpis", "slice_value"),
+            ):
+                connection.execute(
+                    f"update {table} set {column} = ? where {column} = ?", [other, name]
+                )
+        connection.execute(
+            f"update seeds.kpi_catalog set kpi_name = {sentences}, question = {sentences},"
+            f" owner = {sentences}, caveats = {sentences}"
+        )
+    shop.change_served(
+        f"update marts.kpi_alerts set kpi_name = {sentences}, owner = {sentences},"
+        f" action = {sentences}, kpi_id = kpi_id || {sentences}"
+    )
+    return shop
+
+
+def is_tame(text: str) -> bool:
+    return all(character.isprintable() or character == "\n" for character in text)
+
+
+@pytest.mark.parametrize("department", DEPARTMENTS.values(), ids=DEPARTMENTS)
+def test_any_text_of_a_source_is_traced_as_it_is_and_as_it_is_shown(hostile: Shop, department: str):
+    ((period,),) = hostile.query(
+        "select strftime(max(period_start_date), '%Y-%m') from marts.kpi_values"
+        " where kpi_id = 'net_sales' and grain = 'month' and value > 0"
+        f" and slice_value = {recompute._literal(department)}"
+    )
+    arguments = ("trace", "--kpi", "net_sales", "--period", period, "--slice")
+    done = hostile.run(*arguments, f"department={department}")
+    assert done.returncode == 0, done.stderr
+    assert f"department = {shown(quoted(department))}" in done.stdout.splitlines()[0]
+    assert is_tame(done.stdout)
+    assert hostile.run(*arguments, f"department={shown(department)}").stdout == done.stdout
+    # What is printed is what was run.
+    statement = done.stdout[done.stdout.index("\nwith ") : done.stdout.index(";\n") + 1]
+    ((_, value),) = hostile.query(statement)
+    assert value > 0
+
+
+def test_an_empty_text_is_a_value_like_others(traced: Shop):
+    figure = recompute.Figure(
+        "line_count", None, "day", date(2017, 6, 1), date(2017, 6, 1), "department", ""
+    )
+    line = "date '2017-06-01' as local_date, '' as department"
+    audit = Audit((audit_model("first", "lines", line),), None)
+    statement = recompute.recompute(figure, audit).statement
+    assert duckdb.sql(statement).fetchone()[0] == 1
+
+
+def test_nothing_of_the_data_is_obeyed_by_the_terminal(hostile: Shop):
+    for arguments in (
+        ("alerts",),
+        ("trace", "--kpi", "net_sales", "--period", "2017-06", "--slice", "department=\x1b[2J"),
+        ("trace", "--kpi", SENTENCES, "--period", "2017-06"),
+        ("trace", "--kpi", "net_sales", "--period", SENTENCES),
+        ("rollback", SENTENCES),
+        ("versions",),
+    ):
+        done = hostile.run(*arguments)
+        assert done.stdout + done.stderr and is_tame(done.stdout + done.stderr), arguments
+        assert done.stderr.count("\n") <= 1
 
 
 def test_a_figure_that_is_there_twice_is_one_line(shop: Shop):

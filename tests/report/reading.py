@@ -12,6 +12,8 @@ from typing import Any
 
 import duckdb
 
+from publishing.formatting import shown
+
 VOID = {"meta", "link", "br", "img", "input", "hr", "circle", "path", "rect", "use", "polyline"}
 
 
@@ -104,7 +106,10 @@ def differences(page: Page, published: Path) -> list[str]:
         names = [column[0] for column in cursor.description]
         keys = [names.index(name) for name in KEY]
         rows = {
-            tuple(row[position] for position in keys): dict(zip(names, row, strict=True))
+            tuple(
+                shown(row[position]) if isinstance(row[position], str) else row[position]
+                for position in keys
+            ): dict(zip(names, row, strict=True))
             for row in cursor.fetchall()
         }
     found = []

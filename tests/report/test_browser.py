@@ -132,6 +132,70 @@ def test_a_phone_need_not_scroll_sideways(browser, reports, name):
     assert beyond == []
 
 
+LONG = "W" * 5000
+LONG_STATEMENTS = (
+    f"update seeds.kpi_catalog set caveats = '{LONG}', question = '{LONG}', action = '{LONG}',"
+    f" owner = '{LONG}', kpi_name = kpi_id || '{LONG[:200]}'",
+    f"update marts.kpi_alerts set kpi_name = '{LONG[:200]}', action = '{LONG}', owner = '{LONG}',"
+    f" caveats = '{LONG}', severity = 'critical'",
+    f"update marts.kpi_values set slice_value = slice_value || '{LONG[:500]}'"
+    " where slice = 'department'",
+    f"update marts.kpi_drivers set driver = driver || '{LONG[:500]}'"
+    " where decomposition = 'departments'",
+    f"update marts.dim_campaigns set campaign_type = campaign_type || '{LONG[:300]}'",
+)
+
+
+def test_long_words_widen_no_page(browser, alter, tmp_path):
+    write(alter(*LONG_STATEMENTS).parent, tmp_path)
+    for name in ("kpi.html", "kpi-mail.html"):
+        for width in (360, 1280):
+            shown(browser, tmp_path / name, width=width)
+            browser.run("document.querySelectorAll('details').forEach((one) => one.open = true)")
+            assert browser.run("document.documentElement.scrollWidth") == width, name
+            # Nor is what scrolls wider for it, or a name squeezed by its neighbour.
+            widths = browser.run("""
+                ({
+                    most: Math.max(...[...document.querySelectorAll('table')]
+                        .map((one) => one.scrollWidth)),
+                    least: Math.min(...[...document.querySelectorAll('tbody th')]
+                        .map((one) => one.offsetWidth).filter(Boolean)),
+                })
+            """)
+            assert widths["most"] < 1800 and widths["least"] >= 60, (name, width, widths)
+
+
+def test_a_report_of_one_day_has_an_axis(browser, alter, tmp_path):
+    path = alter(
+        "delete from marts.kpi_values"
+        " where not (grain = 'day' and period_start_date = date '2017-06-15')",
+        "update marts.kpi_values set lower_limit = null, upper_limit = null, baseline_mean = null,"
+        " signal_rule = null, target = null",
+        "delete from marts.kpi_alerts",
+        "delete from marts.kpi_drivers",
+    )
+    write(path.parent, tmp_path)
+    shown(browser, tmp_path / "kpi.html")
+    for kpi in ("net_sales", "retailer_discount_rate", "baskets", "coupon_redemptions"):
+        browser.run(f"""
+            (() => {{
+                document.querySelector('#chart-trend').replaceChildren();
+                const select = document.getElementById('trend-kpi');
+                select.value = '{kpi}';
+                select.dispatchEvent(new Event('change'));
+            }})()
+        """)
+        browser.wait_for(DRAWN)
+        labels = browser.run(
+            "[...document.querySelectorAll('#chart-trend .role-axis-label text')]"
+            ".map((one) => one.textContent)"
+        )
+        assert len(set(labels)) == len(labels) > 4, (kpi, labels)
+        assert browser.run("document.getElementById('trend-summary').textContent").count(
+            ". 1 period, no signals."
+        )
+
+
 LUMINANCE = """
     (() => {
         const [r, g, b] = getComputedStyle(document.querySelector('%s')).%s

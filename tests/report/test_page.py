@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from decimal import Decimal
 
@@ -7,6 +8,7 @@ import pytest
 from reading import differences, parse
 
 from publishing.errors import PublishingError
+from publishing.formatting import shown
 from publishing.report import page, write
 
 HOSTILE = """<script>window.hacked = 1</script></script>"' onload=x &amp; {{ 7*7 }} \U0001f34e"""
@@ -49,6 +51,46 @@ def test_hostile_text_is_shown_and_is_no_markup(alter, tmp_path):
         assert {e.attributes["href"][1:] for e in shown.elements if e.tag == "a"} <= set(ids)
     embedded = parse(tmp_path / "kpi.html").embedded()
     assert HOSTILE in {kpi["name"] for kpi in embedded["trend"]["kpis"]}
+
+
+CONTROL = "a\\b\r\n\t\x1b[31m\0\u202e\u200b"
+SQL_CONTROL = " || ".join(f"chr({ord(character)})" for character in CONTROL)
+
+
+def test_nothing_of_a_text_is_obeyed_by_the_page(alter, tmp_path):
+    path = alter(
+        f"update seeds.kpi_catalog set kpi_name = kpi_id || {SQL_CONTROL}, owner = {SQL_CONTROL},"
+        f" action = {SQL_CONTROL}, caveats = {SQL_CONTROL}, question = {SQL_CONTROL}",
+        f"update marts.kpi_alerts set kpi_name = {SQL_CONTROL}, action = {SQL_CONTROL},"
+        f" owner = {SQL_CONTROL}, caveats = {SQL_CONTROL}, severity = 'critical'",
+        f"update marts.kpi_values set slice_value = {SQL_CONTROL} where slice_value = 'GROCERY'",
+        # What it looks like is another one's name.
+        f"update marts.kpi_values set slice_value = '{shown(CONTROL)}'"
+        " where slice_value = 'PRODUCE'",
+        f"update marts.kpi_drivers set driver = {SQL_CONTROL} where driver = 'GROCERY'",
+        f"update marts.dim_campaigns set campaign_type = {SQL_CONTROL}",
+    )
+    for written in write(path.parent, tmp_path):
+        page = parse(written)
+        for element in page.elements:
+            texts = [*element.attributes.values()]
+            if element.tag not in ("script", "style"):
+                texts.append(element.text)
+            for text in texts:
+                assert all(character.isprintable() or character == "\n" for character in text)
+        assert shown(CONTROL) in page.text()
+        assert differences(page, path) == []
+    page = parse(tmp_path / "kpi.html")
+    departments = {e.data("slice-value") for e in page.with_data("slice-value")}
+    assert {shown(CONTROL), shown(shown(CONTROL))} < departments
+    embedded = json.dumps(page.embedded(), default=str, ensure_ascii=False)
+    assert "\u202e" not in embedded and r"\u0000" not in embedded
+
+
+def test_sentences_over_several_lines_are_sentences(alter, tmp_path):
+    path = alter("update seeds.kpi_catalog set caveats = 'Not' || chr(10) || '  yet.'")
+    for written in write(path.parent, tmp_path):
+        assert "Not yet." in parse(written).text()
 
 
 MISSING = {

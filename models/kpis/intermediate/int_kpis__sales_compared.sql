@@ -1,5 +1,5 @@
--- Grain: one row a (grain, period_start_date, department): complete periods that follow a complete
--- one; department 'all' is the whole.
+-- Grain: one row a (grain, period_start_date, slice, department): complete periods that follow a
+-- complete one; slice 'all' is the whole.
 with measures as (
 
     select * from {{ ref('int_kpis__measures_unpivoted') }}
@@ -16,6 +16,7 @@ departments as (
 
     select distinct
         grain,
+        slice,
         slice_value as department
     from measures
     where
@@ -29,6 +30,7 @@ spined as (
     select
         periods.grain,
         periods.period_start_date,
+        departments.slice,
         departments.department
     from periods
     inner join departments
@@ -42,6 +44,7 @@ measured as (
     select
         spined.grain,
         spined.period_start_date,
+        spined.slice,
         spined.department,
         sum(case when measures.measure_id = 'net_sales_usd' then measures.measure_value else 0 end)
             as net_sales_usd,
@@ -54,11 +57,12 @@ measured as (
         on
             spined.grain = measures.grain
             and spined.period_start_date = measures.period_start_date
+            and spined.slice = measures.slice
             and spined.department = measures.slice_value
-            and measures.slice in ('all', 'department')
     group by
         spined.grain,
         spined.period_start_date,
+        spined.slice,
         spined.department
 
 ),
@@ -68,6 +72,7 @@ compared as (
     select
         current_period.grain,
         current_period.period_start_date,
+        current_period.slice,
         current_period.department,
         current_period.net_sales_usd,
         previous_period.net_sales_usd as previous_net_sales_usd,
@@ -79,6 +84,7 @@ compared as (
     inner join measured as previous_period
         on
             current_period.grain = previous_period.grain
+            and current_period.slice = previous_period.slice
             and current_period.department = previous_period.department
             and current_period.period_start_date
             = {{ next_period_start_date('previous_period.grain', 'previous_period.period_start_date') }}

@@ -37,8 +37,9 @@
     const incomplete = new Set(series.incomplete);
     const bounds = [series.lower, series.upper].filter(Boolean).map((limit) => limit.value);
     const whole = series.values.filter((value, at) => value !== null && !incomplete.has(at));
-    const low = Math.min(...whole, ...bounds);
-    const high = Math.max(...whole, ...bounds);
+    const ends = whole.length || bounds.length ? [...whole, ...bounds] : series.values;
+    const low = Math.min(...ends);
+    const high = Math.max(...ends);
     return series.periods.map((period, at) => {
       const target = series.targets ? series.targets[at] : null;
       return {
@@ -46,7 +47,7 @@
         label: trend.labels[grain][period],
         value: series.values[at],
         // An incomplete period stands at the edge where it would stretch the axis.
-        shown: Math.min(high, Math.max(low, series.values[at])),
+        shown: series.values[at] === null ? null : Math.min(high, Math.max(low, series.values[at])),
         text: series.texts[at],
         mean: series.mean && series.mean.value,
         lower: series.lower && series.lower.value,
@@ -148,17 +149,22 @@
     const known = rows.filter((row) => row.is_complete && row.value !== null);
     const last = known.at(-1);
     const signals = rows.filter((row) => row.rule).length;
+    const length = rows.length === 1 ? "1 period" : `${rows.length} periods`;
     const counted = signals === 1 ? "1 signal" : `${signals || "no"} signals`;
     byId("trend-summary").textContent = last
-      ? `${last.label}: ${last.text}. ${rows.length} periods, ${counted}. ${kpi.direction}.`
+      ? `${last.label}: ${last.text}. ${length}, ${counted}. ${kpi.direction}.`
       : "No complete period has a value yet.";
     place.setAttribute(
       "aria-label",
-      `${kpi.name} by ${grain}, ${rows.length} periods, ${counted}. The table below has the figures.`,
+      `${kpi.name} by ${grain}, ${length}, ${counted}. The table below has the figures.`,
     );
     fillTable(rows, kpi, grain);
     const spec = structuredClone(charts[`trend-${kpi.unit}`] ?? charts["trend-count"]);
     spec.datasets = { series: rows };
+    for (const { encoding } of spec.layer) {
+      encoding.y.axis.format = series.axis.format;
+      if (series.axis.domain) encoding.y.scale.domain = series.axis.domain;
+    }
     return draw(place, spec);
   };
   kpiSelect.addEventListener("change", showTrend);
