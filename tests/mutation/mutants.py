@@ -1682,9 +1682,30 @@ KPIS = (
     Mutant(
         name="kpi_drivers_of_partial_periods",
         file=f"{KPI_STEPS}/int_kpis__sales_compared.sql",
-        original="    where periods.is_complete_period\n",
-        broken="",
+        original="        periods.is_complete_period\n        and ",
+        broken="        ",
         stands_for="the first week is compared with whole ones",
+    ),
+    Mutant(
+        name="kpi_drivers_before_the_catalog_publishes_net_sales",
+        file=f"{KPI_STEPS}/int_kpis__sales_compared.sql",
+        original="            periods.period_start_date >= catalog.valid_from\n            and ",
+        broken="            ",
+        stands_for="a change is explained that is no figure",
+    ),
+    Mutant(
+        name="kpi_drivers_of_grains_that_are_not_published",
+        file=f"{KPI_STEPS}/int_kpis__sales_compared.sql",
+        original="\"'% all/'\", 'periods.grain', \"' %'\"",
+        broken="\"'%'\"",
+        stands_for="a change is explained that is no figure",
+    ),
+    Mutant(
+        name="kpi_department_called_all_taken_for_the_whole",
+        file=f"{KPI_STEPS}/int_kpis__sales_compared.sql",
+        original="            and spined.slice = measures.slice\n",
+        broken="",
+        stands_for="a name that a source may give stands for something of ours",
     ),
     Mutant(
         name="kpi_alerts_of_the_current_period",

@@ -32,7 +32,7 @@ logged as (
         ln(cast(net_sales_usd as double) / cast(previous_net_sales_usd as double)) as log_sales
     from compared
     where
-        department = 'all'
+        slice = 'all'
         -- Of nothing, and to nothing, there are no logarithms.
         and net_sales_usd > 0
         and previous_net_sales_usd > 0
@@ -112,14 +112,14 @@ drivers as (
             compared.grain = logged.grain
             and compared.period_start_date = logged.period_start_date
     where
-        compared.department = 'all'
+        compared.slice = 'all'
         and logged.grain is null
     union all
     select
         parts.grain,
         parts.period_start_date,
         'departments' as decomposition,
-        parts.department as driver,
+        parts.slice_value as driver,
         whole.net_sales_usd,
         whole.previous_net_sales_usd,
         whole.net_sales_usd - whole.previous_net_sales_usd as change_usd,
@@ -129,8 +129,8 @@ drivers as (
         on
             parts.grain = whole.grain
             and parts.period_start_date = whole.period_start_date
-            and whole.department = 'all'
-    where parts.department <> 'all'
+            and whole.slice = 'all'
+    where parts.slice = 'department'
 
 ),
 
