@@ -1418,8 +1418,8 @@ KPIS = (
     Mutant(
         name="kpi_in_whole_numbers",
         file="macros/kpis.sql",
-        original="        as decimal(18, 6)\n",
-        broken="        as decimal(18, 0)\n",
+        original="        as decimal(28, 6)\n",
+        broken="        as decimal(28, 0)\n",
         stands_for="rates are 0 or 1",
         select="int_kpis__values_computed+",
     ),
@@ -1570,7 +1570,7 @@ KPIS = (
             "                    partition by kpi_id, grain, slice, slice_value\n"
             "                    order by period_start_date\n"
             "                    rows between 1 preceding and current row\n"
-            "                ) as decimal(18, 6))"
+            "                ) as decimal(28, 6))"
         ),
         stands_for="rates are averaged",
     ),
