@@ -65,6 +65,8 @@
     where
         source_system = '{{ system }}'
         and table_name = '{{ table }}'
-    having count(*) = 0
+    having
+        count(*) = 0
+        and {{ rows_are_read() }}
     {{ 'union all' if not loop.last }}
 {% endfor %}
