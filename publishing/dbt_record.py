@@ -59,7 +59,7 @@ def passed_build(target: Path, database: str) -> Build:
         )
     if record["args"].get("empty"):
         raise PublishingError(
-            "dbt's latest build: expected one of the rows that are loaded, found one with `--empty`,"
+            "dbt's latest build: expected one of the loaded rows, found one with `--empty`,"
             f" which reads none; {BUILD_AGAIN}"
         )
     _all_passed(record["results"], manifest)
