@@ -563,9 +563,16 @@ PROMOTIONS = (
     Mutant(
         name="promotions_take_the_lesser_place",
         file=f"{MARTS}/marketing/fct_promotion_weeks.sql",
-        original="max(display_location)",
+        original="max(nullif(display_location, '0'))",
         broken="min(display_location)",
         stands_for="'0' (not there) wins over a place",
+    ),
+    Mutant(
+        name="promotions_take_the_greatest_code",
+        file=f"{MARTS}/marketing/fct_promotion_weeks.sql",
+        original="coalesce(max(nullif(mailer_location, '0')), '0')",
+        broken="max(mailer_location)",
+        stands_for="'0' (not there) wins over a place whose code sorts before it",
     ),
     Mutant(
         name="promotions_in_the_mailer_the_wrong_way_round",
