@@ -15,9 +15,12 @@
    that a test in YAML has. #}
 {% macro advice_of(test) -%}
     {%- set comment = [] -%}
-    {%- set lines = (test.raw_code or '').split('\n') -%}
-    {%- for line in lines if line.startswith('--') and comment | length == loop.index0 -%}
-        {%- do comment.append(line[2:] | trim) -%}
+    {%- set opening = namespace(goes_on=true) -%}
+    {%- for line in (test.raw_code or '').split('\n') -%}
+        {%- set opening.goes_on = opening.goes_on and line.startswith('--') -%}
+        {%- if opening.goes_on -%}
+            {%- do comment.append(line[2:] | trim) -%}
+        {%- endif -%}
     {%- endfor -%}
     {{- return((comment | join(' ') or test.description or '') | trim | replace('\n', ' ')) -}}
 {%- endmacro %}
