@@ -43,7 +43,8 @@
         source_systems()[system].entities.promotions, 'display_location',
         ref('int_shared__promotions_unioned'), system,
         "display_location = '0' and mailer_location = '0'",
-        "expected a place on display or in the mailer, found 0, no place, for both; leave the row out there"
+        'expected a place on display or in the mailer, found 0, no place, for both;'
+            ~ ' leave the row out there'
     )) %}
 {% endfor %}
 
