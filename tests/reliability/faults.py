@@ -1,4 +1,4 @@
-"""Which faults are tried, how often, and for how long: the short form, or the full one."""
+"""Which faults are tried, and how often: the short form, or the full one."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ SEED = (
     or secrets.token_hex(4)
 )
 
-# Kills of a command in one round. A killed build costs another one, a killed publish a second.
-KILLS = {"ingestion": 10, "dbt build": 4, "publish": 14} if FULL else {}
-LEAST_KILLS = 50
-
-# After so many seconds the full form begins no further kill, or no fault of another kind: all of it
-# ends within 15 minutes.
-LAST_KILL_SECONDS = 660
-LAST_FAULT_SECONDS = 840
+# Kills of a command in a round at random moments. Others are at every stage of a build and at every
+# step of a publish and a rollback; a build with news is among those, in the short form.
+KILLS = {
+    ("ingestion", 1): 24 if FULL else 1,
+    ("dbt build", 1): 12 if FULL else 1,
+    ("publish", 1): 24 if FULL else 1,
+    ("ingestion", 2): 24 if FULL else 1,
+    ("dbt build", 2): 12 if FULL else 0,
+    ("publish", 2): 24 if FULL else 1,
+}
 
 
 def chance(name: str) -> random.Random:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -60,6 +61,24 @@ AFTER = {
         ("publish", "published"),
     )
 }
+# What a build does, in the order in which it begins with it, and what dbt says then.
+BUILD_STAGES = {
+    "nothing yet": r"Running with dbt",
+    "it has begun": r" OK hook: tally\.on-run-start",
+    "views": r" START sql view model staging\.",
+    "seeds": r" START seed file ",
+    "tests of staging": r" START test ",
+    "dimensions": r" START sql table model marts\.dim_",
+    "histories": r" START snapshot ",
+    "facts": r" START sql incremental model marts\.fct_",
+    "KPIs": r" START sql table model marts\.kpi_values",
+    "alerts": r" START sql table model marts\.kpi_alerts",
+    "audits": r" START sql table model audit\.audit_kpis",
+    "the last tests": r" START test assert_kpis_agree_with_raw",
+    "its record": r" START hook: tally\.on-run-end",
+    "dbt's record": r" OK hook: tally\.on-run-end",
+}
+
 UNTIL = date(2017, 6, 30)
 ARGUMENTS = {("ingestion", 1): ("--until", str(UNTIL))}
 
@@ -74,6 +93,10 @@ LOAD_IDS = {"load_id", "_dlt_load_id"}
 OF_EVERY_LOAD = ("._dlt_loads", ".load_control_totals", "audit.audit_controls")
 
 PARSED = "partial_parse.msgpack"
+
+# What dbt says of its nodes; its hooks, at the beginning and at the end, are counted apart.
+NUMBER_OF_NODES = re.compile(r" 1 of (\d+) START (?!hook)")
+NODE_STARTED = re.compile(r" START (?!hook)")
 
 Contents = dict[str, tuple]
 
@@ -170,6 +193,11 @@ class Process:
         return Path(self._outputs[1].name).read_text()
 
     @property
+    def nodes(self) -> int:
+        """How many nodes dbt has begun with."""
+        return len(NODE_STARTED.findall(self.out))
+
+    @property
     def has_ended(self) -> bool:
         return self._process.poll() is not None
 
@@ -182,6 +210,10 @@ class Process:
             assert time.monotonic() < deadline, f"{self.command}: {self.out}\n{self.err}"
             time.sleep(0.001)
         return True
+
+    def wait_to_say(self, expression: str) -> bool:
+        """Wait until it has said something on its standard output."""
+        return self.wait_for(lambda process: re.search(expression, process.out) is not None)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the whole group, if it is still there."""
@@ -229,6 +261,7 @@ class Stage:
         self.project = DbtProject(self.work, None)
         self.serving = self.work / "serving"
         self.served = self.serving / "tally.duckdb"
+        self.kpis = self.serving / "kpis.duckdb"
         self.temporary = folder / "temporary"
         self.output = folder / "output"
         for path in (self.temporary, self.output, folder / "looked_at"):
@@ -243,7 +276,6 @@ class Stage:
         self.durations: dict[tuple[str, int], Duration] = {}
         self.contents: dict[str, Contents] = {}
         self.published: dict[int, Contents] = {}
-        self.kills = 0
         self._keep("nothing")
         for round_ in (1, 2):
             for command in COMMANDS:
@@ -258,6 +290,11 @@ class Stage:
             )
 
     @property
+    def opened(self) -> set[str]:
+        """What the serving folder has, however many versions there are."""
+        return {".lock", "versions", "current", "tally.duckdb", "kpis.duckdb"}
+
+    @property
     def warehouse(self) -> Path:
         return self.project.warehouse
 
@@ -270,7 +307,7 @@ class Stage:
         kept = self.folder / state
         if kept.exists():
             # dbt's folder as it is, but for what takes time to copy and nobody reads.
-            shutil.copytree(kept, self.work, dirs_exist_ok=True)
+            shutil.copytree(kept, self.work, symlinks=True, dirs_exist_ok=True)
 
     def _keep(self, state: str) -> None:
         (self.folder / state).mkdir()
@@ -279,6 +316,7 @@ class Stage:
                 shutil.copytree(
                     path,
                     self.folder / state / path.name,
+                    symlinks=True,
                     ignore=shutil.ignore_patterns("compiled", "run"),
                 )
         self.contents[state] = self.held()
@@ -291,7 +329,7 @@ class Stage:
             total = time.monotonic() - process.started
             ended = Ended(command, code, process.out, process.err)
             assert code == 0, ended
-        nodes = int(ended.out.split("1 of ")[1].split()[0]) if command == "dbt build" else 0
+        nodes = int(NUMBER_OF_NODES.search(ended.out)[1]) if command == "dbt build" else 0
         return Duration(total, until_writing, nodes)
 
     # Commands
@@ -330,9 +368,9 @@ class Stage:
         if command == "ingestion":
             return lambda process: "Loading " in process.err
         if command == "dbt build":
-            return lambda process: "1 of " in process.out
-        there = self.serving_files()
-        return lambda _: bool(self.serving_files() - there - {".lock", "versions"})
+            return lambda process: " START " in process.out
+        making = self.serving / "versions" / ".new-version"
+        return lambda _: any(making.glob("*.duckdb"))
 
     # What is there
 
@@ -341,6 +379,10 @@ class Stage:
         if not self.serving.exists():
             return set()
         return {str(path.relative_to(self.serving)) for path in self.serving.rglob("*")}
+
+    def versions(self) -> list[str]:
+        """Give the ids of the versions that are kept, oldest first."""
+        return sorted(path.parent.name for path in self.serving.glob("versions/*/seal.json"))
 
     def held(self) -> Contents:
         """Sum up what the warehouse holds."""
@@ -358,7 +400,9 @@ class Stage:
         return differing(held, expected)
 
     def published_now(self) -> Contents:
-        """Sum up what readers see."""
+        """Sum up what readers see: both files are of one version."""
+        folders = {path.resolve().parent for path in (self.served, self.kpis) if path.exists()}
+        assert len(folders) <= 1, folders
         return published_contents(copied(self.served, self.folder / "looked_at"))
 
 
@@ -494,6 +538,7 @@ def published_contents(path: Path | None) -> Contents:
     with duckdb.connect(path, read_only=True) as connection:
         recorded = connection.execute(
             "select table_schema, table_name, row_count, checksum from published_tables"
+            " where list_contains(published_in, 'tally')"
         ).fetchall()
         assert len(recorded) > 15
         for schema, table, rows, checksum in recorded:

@@ -6,18 +6,23 @@ in the part where it writes. A killed command, like a power cut, cleans nothing 
 
 from __future__ import annotations
 
+import itertools
+import os
 import re
+import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import zip_longest
+from pathlib import Path
 
 import pytest
-from faults import FULL, KILLS, LAST_KILL_SECONDS, LEAST_KILLS, chance
+from faults import FULL, KILLS, chance
 from stage import (
     AFTER,
     BEFORE,
+    BUILD_STAGES,
     COMMANDS,
     OF_EVERY_LOAD,
     PARSED,
@@ -25,12 +30,17 @@ from stage import (
     Contents,
     Process,
     Stage,
+    copied,
     differing,
     digest,
     ended,
     error_line,
+    warehouse_contents,
     without,
 )
+
+from publishing.__main__ import main
+from publishing.dbt_record import BUILD_AGAIN
 
 # What is in the warehouse for the time of a load, of a model or of a test: dbt drops a test's
 # failures before it writes them anew.
@@ -50,14 +60,11 @@ class Kill:
         return f"{self.command.replace(' ', '_')}-{self.round}-{self.number}"
 
 
-def planned() -> list[Kill]:
-    """Give all kills in an order in which a limit of time cuts all commands alike."""
-    of_each = [
-        [Kill(command, round_, number, count) for number in range(count)]
-        for command, round_ in BEFORE
-        for count in (KILLS.get(command, 1),)
-    ]
-    return [kill for kills in zip_longest(*of_each) for kill in kills if kill]
+PLANNED = [
+    Kill(command, round_, number, count)
+    for (command, round_), count in KILLS.items()
+    for number in range(count)
+]
 
 
 def strike(
@@ -74,7 +81,7 @@ def strike(
     elif kill.command == "dbt build":
         # By its nodes, which say how far it is whatever else the machine does.
         nodes = share * (duration.nodes - 2)
-        process.wait_for(lambda it: len(re.findall(" START ", it.out)) > nodes)
+        process.wait_for(lambda it: it.nodes > nodes)
         # Within the work on a node, which takes about as long.
         time.sleep(0.1 * (nodes % 1))
     else:
@@ -84,26 +91,26 @@ def strike(
     return process.wait() == -signal.SIGKILL
 
 
-def kill_one(stage: Stage, kill: Kill, state: str | None = None) -> bool:
-    """Start a command and kill it; whether it was still there.
+def kill_one(stage: Stage, kill: Kill, state: str | None = None) -> int:
+    """Start a command and kill it; whether it was still there, 0 or 1.
 
     Args:
         stage: Where.
         kill: Which command, and when.
-        state: What to start from, and to start from again where the command was faster than when
-            it was measured; None for the state that the stage is in.
+        state: What to start from, again where the command was faster than when it was measured,
+            until it is killed; None for the state that the stage is in.
     """
     share = (kill.number + chance(str(kill)).random()) / kill.of
-    for _ in range(3 if state else 1):
+    for _ in range(10 if state else 1):
         if state:
             stage.restore(state)
         writes = stage.writing(kill.command)
         with stage.start(kill.command, kill.round) as process:
             if strike(stage, process, writes, kill, share):
-                stage.kills += 1
-                return True
+                return 1
         share *= 0.7
-    return False
+    assert not state, f"{kill}: it ended before it was killed"
+    return 0
 
 
 def in_between(held: Contents, before: Contents, after: Contents) -> list[str]:
@@ -120,23 +127,23 @@ def assert_tidy(stage: Stage, versions: int) -> None:
     """Nothing lies about that a killed run left."""
     assert {path.name for path in stage.warehouse.parent.iterdir()} == {"tally.duckdb"}
     assert list(stage.temporary.iterdir()) == []
-    files = stage.serving_files() - {".lock", "versions", "tally.duckdb"}
-    # Each with its seal.
-    assert len(files) == 2 * versions, files
-    assert all(re.fullmatch(r"versions/[^.]+\.(duckdb|json)", name) for name in files), files
+    files = stage.serving_files() - stage.opened
+    # The folder of each, its two files and their seal.
+    assert len(files) == 4 * versions, files
+    assert all(re.fullmatch(r"versions/[^./]+(/\w+\.(duckdb|json))?", name) for name in files), (
+        files
+    )
 
 
-@pytest.mark.parametrize("kill", planned(), ids=str)
-def test_killed_at_any_moment(stage: Stage, kill: Kill, born: float, tried):
-    if time.monotonic() - born > LAST_KILL_SECONDS:
-        pytest.skip(f"time is up: {stage.kills} kills were done")
+@pytest.mark.parametrize("kill", PLANNED, ids=str)
+def test_killed_at_any_moment(stage: Stage, kill: Kill, tried):
     command, round_ = kill.command, kill.round
     row = tried(command, "SIGKILL", SITUATIONS[command, round_], times=0)
     state, after = BEFORE[command, round_], AFTER[command, round_]
     stage.restore(state)
     served, warehouse = digest(stage.served), digest(stage.warehouse)
 
-    row["times"] = int(kill_one(stage, kill, state))
+    row["times"] = kill_one(stage, kill, state)
 
     # At once: what readers see is whole, and so is what the warehouse holds.
     is_loaded, more_versions = False, 0
@@ -181,6 +188,161 @@ def publish_right_away(stage: Stage, round_: int, served: str | None) -> int:
     return 1
 
 
+TORN = {
+    ("first build", 1): "loaded 1",
+    # dbt's record is that of the build before, which passed and read all loads.
+    ("again, after a build that passed", 2): "built 2",
+}
+
+
+@pytest.mark.skipif(not FULL, reason="in the full form: make reliability")
+@pytest.mark.parametrize("at", BUILD_STAGES)
+@pytest.mark.parametrize(("situation", "round_"), TORN)
+def test_torn_build_is_not_published(stage: Stage, situation: str, round_: int, at: str, tried):
+    row = tried("dbt build", "SIGKILL", f"{situation}: {at}", times=0)
+    state = TORN[situation, round_]
+    stage.restore(state)
+    served = digest(stage.served)
+    with stage.start("dbt build", round_) as process:
+        assert process.wait_to_say(BUILD_STAGES[at]), process.out
+        process.signal(signal.SIGKILL)
+        row["times"] = int(process.wait() == -signal.SIGKILL)
+    # At the last moment it may have come to its end, whole.
+    assert row["times"] or at == "dbt's record"
+    row["recovered"] = torn_build_is_refused(stage, state, round_, at, stage.warehouse)
+    assert digest(stage.served) == served or at in MAY_BE_WHOLE
+    came_to = stage.build_without_tests(round_)
+    assert came_to.code == 0, came_to
+    assert stage.differs_from(f"built {round_}", tests=False) == []
+    row["recovered"] += "; next build"
+
+
+# When the build before is still what is there, or this one has come to its end.
+MAY_BE_WHOLE = ("nothing yet", "dbt's record")
+
+
+def torn_build_is_refused(stage: Stage, state: str, round_: int, at: str, warehouse: Path) -> str:
+    """Publish and verify right after the fault, and give what became of it."""
+    contents = warehouse_contents(copied(warehouse, stage.folder / "looked_at"))
+    assert in_between(contents, stage.contents[state], stage.contents[f"built {round_}"]) == []
+    environment = {"TALLY_WAREHOUSE": str(warehouse)}
+    came_to = stage.run("publish", round_, **environment)
+    verified = stage.run_other("python", "-m", "publishing", "verify", **environment)
+    if came_to.code == 0 and at in MAY_BE_WHOLE:
+        assert differing(stage.published_now(), stage.published[round_]) == []
+        assert verified.code == 0, verified
+        return "was whole"
+    line = error_line(came_to)
+    assert line.startswith("error: nothing was published: ") and BUILD_AGAIN in line, came_to
+    assert verified.code == 1, verified
+    assert "error: " + line.removeprefix("error: nothing was published: ") in verified.err
+    return "publish refused"
+
+
+def test_build_halted_at_every_stage_is_not_published(stage: Stage, tried):
+    """What is in the file while a build is halted is what a kill leaves: no stage is published.
+
+    In the end it is killed, and the next one finishes.
+    """
+    row = tried("publish", "half a build", "halted at every stage", times=0)
+    stage.restore("built 2")
+    served, halted = digest(stage.served), stage.folder / "halted"
+    with stage.start("dbt build", 2) as process:
+        for at, sign in BUILD_STAGES.items():
+            if at in MAY_BE_WHOLE:
+                continue
+            assert process.wait_to_say(sign), process.out
+            process.signal(signal.SIGSTOP)
+            shutil.rmtree(halted, ignore_errors=True)
+            shutil.copytree(stage.warehouse.parent, halted)
+            torn_build_is_refused(stage, "built 2", 2, at, halted / stage.warehouse.name)
+            process.signal(signal.SIGCONT)
+            row["times"] += 1
+        process.signal(signal.SIGKILL)
+        process.wait()
+    assert digest(stage.served) == served
+    came_to = stage.build_without_tests(2)
+    assert came_to.code == 0, came_to
+    assert stage.differs_from("built 2", tests=False) == []
+    row["recovered"] = "publish refused"
+
+
+# What changes files, as Python tells those who ask (sys.addaudithook).
+CHANGES = {"os.rename", "os.link", "os.remove", "os.chmod", "os.mkdir", "os.symlink", "os.truncate"}
+
+
+def killed_at(stage: Stage, step: int, *arguments: str) -> bool:
+    """Run `python -m publishing`, and kill it right before it changes the serving folder.
+
+    Args:
+        stage: Where.
+        step: Before which change, from 1 on.
+        arguments: Of the command.
+
+    Returns:
+        Whether it was; no where it came to its end with fewer changes.
+    """
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.environ.update(stage.environment)
+            for descriptor in (1, 2):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+            changes = itertools.count(1)
+
+            def hook(event: str, details: tuple) -> None:
+                is_change = event in CHANGES or (
+                    event == "open"
+                    and isinstance(details[2], int)
+                    and details[2] & (os.O_WRONLY | os.O_RDWR)
+                )
+                if not is_change or str(stage.serving) not in " ".join(map(str, details)):
+                    return
+                if next(changes) == step:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            sys.addaudithook(hook)
+            os._exit(main([*arguments]))
+        finally:
+            os._exit(99)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    assert code in (0, -signal.SIGKILL), code
+    return code != 0
+
+
+@pytest.mark.skipif(not FULL, reason="in the full form: make reliability")
+@pytest.mark.parametrize("round_", [1, 2])
+def test_publish_killed_at_every_step(stage: Stage, round_: int, tried):
+    row = tried("publish", "SIGKILL", f"{SITUATIONS['publish', round_]}: every step", times=0)
+    stage.restore(BEFORE["publish", round_])
+    while killed_at(stage, row["times"] + 1, "publish"):
+        row["times"] += 1
+        assert stage.published_now() in (
+            stage.published.get(round_ - 1, {}),
+            stage.published[round_],
+        )
+        row["recovered"] = finish(stage, round_, ["publish"])
+        stage.restore(BEFORE["publish", round_])
+    assert row["times"] > 5
+
+
+def test_rollback_killed_at_every_step(stage: Stage, tried):
+    row = tried("rollback", "SIGKILL", "every step", times=0)
+    stage.restore("published 2")
+    first, _ = stage.versions()
+    while killed_at(stage, row["times"] + 1, "rollback"):
+        row["times"] += 1
+        assert stage.published_now() in (stage.published[1], stage.published[2])
+        came_to = stage.run_other("python", "-m", "publishing", "rollback", first)
+        assert came_to.code == 0, came_to
+        assert differing(stage.published_now(), stage.published[1]) == []
+        assert_tidy(stage, versions=2)
+        stage.restore("published 2")
+    assert differing(stage.published_now(), stage.published[1]) == []
+    assert row["times"] > 2
+    row["recovered"] = "next run"
+
+
 def finish(
     stage: Stage,
     round_: int,
@@ -204,10 +366,8 @@ def finish(
 
 
 @pytest.mark.skipif(not FULL, reason="in the full form: make reliability")
-def test_killed_again_and_again(stage: Stage, born: float, tried):
+def test_killed_again_and_again(stage: Stage, tried):
     """What one killed run leaves behind must not add up with what the next one leaves."""
-    if time.monotonic() - born > LAST_KILL_SECONDS:
-        pytest.skip(f"time is up: {stage.kills} kills were done")
     row = tried("all three", "SIGKILL", "three times each in a row", times=0)
     stage.restore(BEFORE["ingestion", 2])
     # A load may have been committed when it was killed, so that there are more loads than two.
@@ -255,8 +415,3 @@ def test_killed_while_dbt_writes_its_record(stage: Stage, tried):
     came_to = ended(stage.start("dbt build", 2))
     assert came_to.code == 0, came_to
     row["recovered"] = finish(stage, 2, ["publish"])
-
-
-@pytest.mark.skipif(not FULL, reason="in the full form: make reliability")
-def test_enough_kills_were_done(stage: Stage):
-    assert stage.kills >= LEAST_KILLS
