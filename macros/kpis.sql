@@ -56,7 +56,7 @@
 {% macro kpi_ratio(numerator, denominator) -%}
     cast(
         cast({{ numerator }} as double) / nullif(cast({{ denominator }} as double), 0)
-        as decimal(18, 6)
+        as decimal(28, 6)
     )
 {%- endmacro %}
 

@@ -1,6 +1,7 @@
 {# What a snapshot is taken of: the rows of an entity of all systems that are built and, of those that
    are not, the current versions as the snapshot has them. So a build without a system changes nothing
-   of its history, in which its rows would be deleted otherwise; no later build could correct that. #}
+   of its history, in which its rows would be deleted otherwise; no later build could correct that.
+   A build that reads no rows (`--empty`) changes nothing of any system's. #}
 {% macro with_systems_not_built(entity, key, unioned) -%}
     {%- set columns = entity_columns(entity) -%}
     select
@@ -20,6 +21,8 @@
     where
         dbt_valid_to is null
         and dbt_is_deleted = 'False'
+        {%- if not flags.EMPTY %}
         and {{ source_system_of(key) }} is null
+        {%- endif %}
     {%- endif -%}
 {%- endmacro %}

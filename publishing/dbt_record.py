@@ -88,8 +88,8 @@ def passed_build(target: Path, database: str) -> Build:
         database: Name of the database that must have been built: the warehouse file's stem.
 
     Raises:
-        PublishingError: it was no build, or of a selection, or of another warehouse, or
-            something failed, warned, was skipped or never ran.
+        PublishingError: it was no build, or of a selection, of no rows or of another warehouse,
+            or something failed, warned, was skipped or never ran.
     """
     record = _read(target / "run_results.json", RUN_RESULTS)
     manifest = read_manifest(target)
@@ -97,6 +97,11 @@ def passed_build(target: Path, database: str) -> Build:
     if command != "build":
         raise PublishingError(
             f"dbt's latest invocation: expected a `dbt build`, found `dbt {command}`; {BUILD_AGAIN}"
+        )
+    if record["args"].get("empty"):
+        raise PublishingError(
+            "dbt's latest build: expected one of the loaded rows, found one with `--empty`,"
+            f" which reads none; {BUILD_AGAIN}"
         )
     _all_passed(record["results"], manifest)
     _all_ran(record["results"], manifest)

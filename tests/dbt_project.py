@@ -17,7 +17,7 @@ DBT_FILES = ("dbt_project.yml", "profiles.yml", "macros", "models", "seeds", "sn
 # Variables that count where a command starts, not later: Python takes them up then.
 OF_THE_START = ("TZ", "LC_", "LANG", "PYTHON")
 
-# Unit tests build nothing; test_commands.py and the mutants run them.
+# Unit tests build nothing; test_second_company.py and the mutants run them.
 BUILD = ("build", "--exclude-resource-type", "unit_test")
 # Where the tables are compared, or built once more.
 WITHOUT_TESTS = ("--exclude-resource-type", "test")

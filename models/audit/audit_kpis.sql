@@ -112,8 +112,8 @@ compared as (
         cast(case
             when not recomputed.is_ratio then recomputed.numerator
             when recomputed.denominator <> 0
-                then round(cast(recomputed.numerator as double) / cast(recomputed.denominator as double), 6)
-        end as decimal(18, 6)) as recomputed_value
+                then cast(recomputed.numerator as double) / cast(recomputed.denominator as double)
+        end as decimal(28, 6)) as recomputed_value
     from recomputed
     left join reported
         on
@@ -129,7 +129,7 @@ final as (
 
     select
         *,
-        cast(reported_value - recomputed_value as decimal(18, 6)) as difference,
+        cast(reported_value - recomputed_value as decimal(28, 6)) as difference,
         case
             when (reported_numerator is distinct from recomputed_numerator) then false
             when (reported_denominator is distinct from recomputed_denominator) then false

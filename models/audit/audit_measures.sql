@@ -402,7 +402,7 @@ measured as (
             period_start_date,
             slice,
             slice_value,
-            cast({{ expression }} as decimal(18, 2)) as measure_value
+            cast({{ expression }} as decimal(28, 2)) as measure_value
         from {{ part }}
         {{ 'union all' if not loop.last }}
     {% endfor %}

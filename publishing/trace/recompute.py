@@ -230,11 +230,11 @@ def _recomputation(
         f"{name} as (\n{_indented(body)}\n)" for name, body in ctes.items()
     )
     columns = ",\n".join(
-        f"cast((\n{_indented(query)}\n) as decimal(18, 2)) as {part}"
+        f"cast((\n{_indented(query)}\n) as decimal(28, 2)) as {part}"
         for part, query in parts.items()
     )
     value = (
-        "round(cast(numerator as double) / cast(nullif(denominator, 0) as double), 6)"
+        "cast(numerator as double) / cast(nullif(denominator, 0) as double)"
         if "denominator" in parts
         else "numerator"
     )
@@ -248,7 +248,7 @@ parts as (
 
 select
     *,
-    cast({value} as decimal(18, 6)) as value
+    cast({value} as decimal(28, 6)) as value
 from parts;"""
     return Recomputation(statement, rows, with_rows)
 

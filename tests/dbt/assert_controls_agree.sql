@@ -75,4 +75,6 @@ left join controlled
     on
         loaded.source_name = controlled.source_name
         and loaded.table_name = controlled.table_name
-where controlled.source_name is null
+where
+    controlled.source_name is null
+    and {{ rows_are_read() }}

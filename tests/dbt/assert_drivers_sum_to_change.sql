@@ -1,5 +1,7 @@
 -- What the drivers contributed adds up to the change of net sales, to the cent, and the change is
--- that of the KPI. A row here is a period whose explanation is not whole: look at kpi_drivers.
+-- that of the KPI. A row here is a period whose explanation is not whole: kpi_values and kpi_drivers
+-- are of different builds (`dbt build --select int_kpis__measures_unpivoted+`), or, if the row stays,
+-- int_kpis__sales_compared takes other periods or lines than the catalog's KPI net_sales.
 with summed as (
 
     select

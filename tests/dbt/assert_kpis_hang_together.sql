@@ -202,7 +202,9 @@ unknown as (
     from named
     left join catalog
         on named.kpi_id = catalog.kpi_id
-    where catalog.kpi_id is null
+    where
+        catalog.kpi_id is null
+        and {{ rows_are_read() }}
 
 ),
 

@@ -37,32 +37,32 @@ figures as (
 
     select
         'sales_lines' as figure,
-        cast(count(*) as decimal(18, 2)) as actual_value
+        cast(count(*) as decimal(28, 2)) as actual_value
     from lines
     union all
     select
         'net_sales_by_line' as figure,
-        cast(sum(net_sales_usd) as decimal(18, 2)) as actual_value
+        cast(sum(net_sales_usd) as decimal(28, 2)) as actual_value
     from lines
     union all
     select
         'baskets' as figure,
-        cast(count(*) as decimal(18, 2)) as actual_value
+        cast(count(*) as decimal(28, 2)) as actual_value
     from baskets
     union all
     select
         'net_sales_by_basket' as figure,
-        cast(sum(net_sales_usd) as decimal(18, 2)) as actual_value
+        cast(sum(net_sales_usd) as decimal(28, 2)) as actual_value
     from baskets
     union all
     select
         'days_with_sales' as figure,
-        cast(count(distinct business_date) as decimal(18, 2)) as actual_value
+        cast(count(distinct business_date) as decimal(28, 2)) as actual_value
     from baskets
     union all
     select
         'households_shopping' as figure,
-        cast(count(*) as decimal(18, 2)) as actual_value
+        cast(count(*) as decimal(28, 2)) as actual_value
     from {{ ref('dim_households') }}
     where
         has_purchased
@@ -70,7 +70,7 @@ figures as (
     union all
     select
         'stores_selling' as figure,
-        cast(count(*) as decimal(18, 2)) as actual_value
+        cast(count(*) as decimal(28, 2)) as actual_value
     from {{ ref('dim_stores') }}
     where
         first_sale_date is not null
@@ -78,13 +78,13 @@ figures as (
     union all
     select
         'lines_by_wrong_utc_date' as figure,
-        cast(count(*) as decimal(18, 2)) as actual_value
+        cast(count(*) as decimal(28, 2)) as actual_value
     from lines
     where {{ business_week('cast(sold_at as date)') }} <> business_week
     union all
     select
         'lines_not_in_catalog' as figure,
-        cast(count(*) as decimal(18, 2)) as actual_value
+        cast(count(*) as decimal(28, 2)) as actual_value
     from lines
     left join {{ ref('dim_products') }} as products
         on lines.product_id = products.product_id
@@ -98,7 +98,7 @@ figures as (
                 select count(*)
                 from {{ ref('bridge_coupon_products') }}
                 where {{ of_campaigns }}
-            ) as decimal(18, 2)
+            ) as decimal(28, 2)
         ) as actual_value
     union all
     select
@@ -109,7 +109,7 @@ figures as (
                 select count(*)
                 from {{ ref('fct_promotion_weeks') }}
                 where {{ of_products }}
-            ) as decimal(18, 2)
+            ) as decimal(28, 2)
         ) as actual_value
 
 ),
@@ -190,4 +190,6 @@ judged as (
 
 select *
 from judged
-where finding is not null
+where
+    finding is not null
+    and {{ rows_are_read() }}

@@ -124,7 +124,7 @@ where wholes.measure_value is distinct from summed.measure_value
         cast(null as {{ dbt.type_string() }}) as grain,
         cast(null as date) as period_start_date,
         cast(null as {{ dbt.type_string() }}) as slice,
-        cast(null as decimal(18, 2)) as sum_of_slices,
-        cast(null as decimal(18, 2)) as whole,
+        cast(null as decimal(28, 2)) as sum_of_slices,
+        cast(null as decimal(28, 2)) as whole,
         'is not both in kpi_measures and in additive_over' as finding
 {% endfor %}

@@ -1,6 +1,6 @@
 -- Staging gives required columns without nulls, and ids of the system's own range (variable
--- id_ranges); a system's dated_tables are tables that its source counted. A row here is a column or
--- a table that does not, and says what to do; a column's type and that it is there at all are checked
+-- id_ranges); a promotion is at some place; a system's dated_tables are tables that its source counted.
+-- A row here is a column or a table that does not do so, and says what to do; a column's type and that it is there at all are checked
 -- before anything is built on it (macro union_of_systems).
 {% set columns = [] %}
 {% for entity, contract in entities().items() %}
@@ -38,6 +38,16 @@
     {% endfor %}
 {% endfor %}
 
+{% for system in built_systems() if source_systems()[system].entities.get('promotions') %}
+    {% do selects.append((
+        source_systems()[system].entities.promotions, 'display_location',
+        ref('int_shared__promotions_unioned'), system,
+        "display_location = '0' and mailer_location = '0'",
+        'expected a place on display or in the mailer, found 0, no place, for both;'
+            ~ ' leave the row out there'
+    )) %}
+{% endfor %}
+
 {% for model, column, unioned, system, condition, finding in selects %}
     select
         'staging model {{ model }}: column {{ column }}: {{ finding }}' as finding,
@@ -65,6 +75,8 @@
     where
         source_system = '{{ system }}'
         and table_name = '{{ table }}'
-    having count(*) = 0
+    having
+        count(*) = 0
+        and {{ rows_are_read() }}
     {{ 'union all' if not loop.last }}
 {% endfor %}

@@ -571,9 +571,16 @@ PROMOTIONS = (
     Mutant(
         name="promotions_take_the_lesser_place",
         file=f"{MARTS}/marketing/fct_promotion_weeks.sql",
-        original="max(display_location)",
+        original="max(nullif(display_location, '0'))",
         broken="min(display_location)",
         stands_for="'0' (not there) wins over a place",
+    ),
+    Mutant(
+        name="promotions_take_the_greatest_code",
+        file=f"{MARTS}/marketing/fct_promotion_weeks.sql",
+        original="coalesce(max(nullif(mailer_location, '0')), '0')",
+        broken="max(mailer_location)",
+        stands_for="'0' (not there) wins over a place whose code sorts before it",
     ),
     Mutant(
         name="promotions_in_the_mailer_the_wrong_way_round",
@@ -1475,8 +1482,8 @@ KPIS = (
     Mutant(
         name="kpi_in_whole_numbers",
         file="macros/kpis.sql",
-        original="        as decimal(18, 6)\n",
-        broken="        as decimal(18, 0)\n",
+        original="        as decimal(28, 6)\n",
+        broken="        as decimal(28, 0)\n",
         stands_for="rates are 0 or 1",
         select="int_kpis__values_computed+",
     ),
@@ -1627,7 +1634,7 @@ KPIS = (
             "                    partition by kpi_id, grain, slice, slice_value\n"
             "                    order by period_start_date\n"
             "                    rows between 1 preceding and current row\n"
-            "                ) as decimal(18, 6))"
+            "                ) as decimal(28, 6))"
         ),
         stands_for="rates are averaged",
     ),
@@ -1746,9 +1753,23 @@ KPIS = (
     Mutant(
         name="kpi_drivers_of_partial_periods",
         file=f"{KPI_STEPS}/int_kpis__sales_compared.sql",
-        original="    where periods.is_complete_period\n",
-        broken="",
+        original="        periods.is_complete_period\n        and ",
+        broken="        ",
         stands_for="the first week is compared with whole ones",
+    ),
+    Mutant(
+        name="kpi_drivers_before_the_catalog_publishes_net_sales",
+        file=f"{KPI_STEPS}/int_kpis__sales_compared.sql",
+        original="            periods.period_start_date >= catalog.valid_from\n            and ",
+        broken="            ",
+        stands_for="a change is explained that is no figure",
+    ),
+    Mutant(
+        name="kpi_drivers_of_grains_that_are_not_published",
+        file=f"{KPI_STEPS}/int_kpis__sales_compared.sql",
+        original="\"'% all/'\", 'periods.grain', \"' %'\"",
+        broken="\"'%'\"",
+        stands_for="a change is explained that is no figure",
     ),
     Mutant(
         name="kpi_alerts_of_the_current_period",

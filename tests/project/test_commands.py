@@ -32,13 +32,6 @@ def test_everything_parses_without_a_warning(rebuilt: DbtProject):
     rebuilt.dbt("--warn-error", "parse", "--no-partial-parse")
 
 
-def test_unit_tests_pass_without_a_warning(rebuilt: DbtProject):
-    """Models and data tests: `test_sample.py` builds them so."""
-    printed = rebuilt.dbt("--warn-error", "test", "--select", "test_type:unit")
-    assert re.search(r"PASS=\d+ WARN=0 ERROR=0 SKIP=0", printed)
-    assert re.search(r"\d+ unit tests", printed)
-
-
 def test_deprecated_property_is_a_warning_that_fails(tmp_path: Path):
     project = DbtProject(tmp_path, None, root=copy_of_project(tmp_path / "root"))
     properties = project.root / "models/marts/marketing/_marketing__models.yml"

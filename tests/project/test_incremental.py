@@ -260,6 +260,24 @@ def test_day_that_loses_its_last_line_is_empty(workbench: DbtProject, first_buil
         assert rows(incremental, table, emptied) == []
 
 
+def test_dates_and_weeks_of_other_variables_are_built_as_from_nothing(
+    workbench: DbtProject, first_build: Path
+):
+    variables = ("--vars", "{first_business_week_start_date: '2016-12-19'}")
+    selected = ("--select", "int_sales__lines_priced", "fct_sales_lines", "fct_baskets")
+    workbench.restore(first_build)
+    workbench.dbt("run", *selected, *variables)
+    incremental = workbench.keep("other_variables")
+    workbench.dbt("run", "--full-refresh", *selected, *variables)
+    assert differences(incremental, workbench.warehouse) == []
+    week = business_week(UNTIL)
+    for table in ("fct_sales_lines", "fct_baskets"):
+        before, after = (
+            rows(build, table, f"business_week >= {week}") for build in (first_build, incremental)
+        )
+        assert len(after) > len(before) > 0
+
+
 def test_week_that_the_feed_takes_back_promotes_nothing(workbench: DbtProject, first_build: Path):
     company = company_until()
     (taken_back, *_) = sorted({row["week"] for row in company["promotions"]}, reverse=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+import yaml
 from company import small_company
 from dbt_project import BUILD, ROOT, DbtProject, copy_of_project, succeeded
 from marts import differences, rows
@@ -21,6 +22,16 @@ from test_documentation import proven_twice, undescribed, unproven_keys, without
 FIRST = 1_000_000_000_000
 # Loaded before the company, although it is built after it.
 EARLIER = "1000000000.0"
+# Another value of every variable of dbt_project.yml.
+OTHER_VARIABLES = {
+    "source_systems": ["retail_db", "online_shop"],
+    "id_ranges": {"retail_db": [5, 999], "online_shop": [3_000_000_000_000, 3_999_999_999_999]},
+    "business_timezone": "Asia/Tokyo",
+    "first_business_week_start_date": "2016-02-01",
+    "unknown_key": -7,
+    "kpi_baseline_periods": {"day": 9, "week": 10, "month": 11},
+    "kpi_trailing_periods": {"day": 7, "week": 5, "month": 2},
+}
 NO_SALES = "lines of cancelled or refunded orders; lines without an order"
 SHOP_LINES = """
 select
@@ -198,6 +209,26 @@ def test_shop_alone_reaches_the_marts(tmp_path: Path):
     ) == [(Decimal("51.08"),)]
     assert project.fetch("select distinct is_equal from audit.audit_kpis") == [(True,)]
     assert project.fetch("select count(*) from marts.dim_campaigns where not is_unknown") == [(0,)]
+
+
+# What a company sets
+
+
+def test_unit_tests_pass_with_any_variables(both: DbtProject, tmp_path: Path):
+    """They say themselves which value of a variable their figures are of.
+
+    Models and data tests pass without a warning in `test_sample.py`.
+    """
+    variables = yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"]
+    assert OTHER_VARIABLES.keys() == variables.keys()
+    assert [name for name in variables if OTHER_VARIABLES[name] == variables[name]] == []
+    printed = both.dbt(
+        *("--warn-error", "test", "--select", "test_type:unit"),
+        *("--vars", json.dumps(OTHER_VARIABLES)),
+        DBT_TARGET_PATH=str(tmp_path),
+    )
+    assert re.search(r"[1-9]\d+ unit tests", printed)
+    assert re.search(r"PASS=\d+ WARN=0 ERROR=0 SKIP=0", printed)
 
 
 # Incremental builds

@@ -12,7 +12,7 @@ with unpivoted as (
                 period_start_date,
                 slice,
                 slice_value,
-                cast({{ measure }} as decimal(18, 2)) as measure_value
+                cast({{ measure }} as decimal(28, 2)) as measure_value
             from {{ ref(model) }}
             {{ 'union all' if not (loop.last and last_model) }}
         {% endfor %}

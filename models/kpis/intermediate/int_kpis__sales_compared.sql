@@ -1,5 +1,5 @@
--- Grain: one row a (grain, period_start_date, slice, department): complete periods that follow a
--- complete one; slice 'all' is the whole.
+-- Grain: one row a (grain, period_start_date, slice, slice_value): the whole and its departments in
+-- complete periods that follow a complete one, from where the catalog publishes net sales.
 with measures as (
 
     select * from {{ ref('int_kpis__measures_unpivoted') }}
@@ -12,12 +12,37 @@ periods as (
 
 ),
 
-departments as (
+catalog as (
+
+    select * from {{ ref('int_kpis__catalog_checked') }}
+
+),
+
+-- What is not published as a figure has no change to explain.
+published as (
+
+    select
+        periods.grain,
+        periods.period_start_date
+    from periods
+    inner join catalog
+        on
+            periods.period_start_date >= catalog.valid_from
+            and {{ dbt.concat(["' '", 'catalog.published_slices', "' '"]) }}
+            like {{ dbt.concat(["'% all/'", 'periods.grain', "' %'"]) }}
+    where
+        periods.is_complete_period
+        and catalog.kpi_id = 'net_sales'
+
+),
+
+-- A department is told from the whole by its slice: it may have any name.
+parts as (
 
     select distinct
         grain,
         slice,
-        slice_value as department
+        slice_value
     from measures
     where
         measure_id = 'net_sales_usd'
@@ -28,14 +53,13 @@ departments as (
 spined as (
 
     select
-        periods.grain,
-        periods.period_start_date,
-        departments.slice,
-        departments.department
-    from periods
-    inner join departments
-        on periods.grain = departments.grain
-    where periods.is_complete_period
+        published.grain,
+        published.period_start_date,
+        parts.slice,
+        parts.slice_value
+    from published
+    inner join parts
+        on published.grain = parts.grain
 
 ),
 
@@ -45,7 +69,7 @@ measured as (
         spined.grain,
         spined.period_start_date,
         spined.slice,
-        spined.department,
+        spined.slice_value,
         sum(case when measures.measure_id = 'net_sales_usd' then measures.measure_value else 0 end)
             as net_sales_usd,
         sum(case when measures.measure_id = 'basket_count' then measures.measure_value else 0 end)
@@ -58,12 +82,12 @@ measured as (
             spined.grain = measures.grain
             and spined.period_start_date = measures.period_start_date
             and spined.slice = measures.slice
-            and spined.department = measures.slice_value
+            and spined.slice_value = measures.slice_value
     group by
         spined.grain,
         spined.period_start_date,
         spined.slice,
-        spined.department
+        spined.slice_value
 
 ),
 
@@ -73,7 +97,7 @@ compared as (
         current_period.grain,
         current_period.period_start_date,
         current_period.slice,
-        current_period.department,
+        current_period.slice_value,
         current_period.net_sales_usd,
         previous_period.net_sales_usd as previous_net_sales_usd,
         current_period.basket_count,
@@ -85,7 +109,7 @@ compared as (
         on
             current_period.grain = previous_period.grain
             and current_period.slice = previous_period.slice
-            and current_period.department = previous_period.department
+            and current_period.slice_value = previous_period.slice_value
             and current_period.period_start_date
             = {{ next_period_start_date('previous_period.grain', 'previous_period.period_start_date') }}
 

@@ -115,7 +115,7 @@ computed as (
         *,
         case
             when is_ratio then {{ kpi_ratio('numerator', 'denominator') }}
-            else cast(numerator as decimal(18, 6))
+            else cast(numerator as decimal(28, 6))
         end as kpi_value
     from parts
 

@@ -105,8 +105,8 @@ limited as (
         ranged.kpi_value,
         ranged.period_number,
         limits.baseline_mean,
-        cast(limits.baseline_mean - 2.66 * limits.mean_moving_range as decimal(18, 6)) as lower_limit,
-        cast(limits.baseline_mean + 2.66 * limits.mean_moving_range as decimal(18, 6)) as upper_limit,
+        cast(limits.baseline_mean - 2.66 * limits.mean_moving_range as decimal(28, 6)) as lower_limit,
+        cast(limits.baseline_mean + 2.66 * limits.mean_moving_range as decimal(28, 6)) as upper_limit,
         case
             when ranged.kpi_value > limits.baseline_mean then 1
             when ranged.kpi_value < limits.baseline_mean then -1

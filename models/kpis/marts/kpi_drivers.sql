@@ -45,9 +45,9 @@ split as (
 
     select
         *,
-        cast(log_mean * log_households as decimal(18, 2)) as households_usd,
-        cast(log_mean * (log_baskets - log_households) as decimal(18, 2)) as visits_usd,
-        cast(log_mean * (log_sales - log_baskets) as decimal(18, 2)) as basket_value_usd
+        cast(log_mean * log_households as decimal(28, 2)) as households_usd,
+        cast(log_mean * (log_baskets - log_households) as decimal(28, 2)) as visits_usd,
+        cast(log_mean * (log_sales - log_baskets) as decimal(28, 2)) as basket_value_usd
     from logged
 
 ),
@@ -119,7 +119,7 @@ drivers as (
         parts.grain,
         parts.period_start_date,
         'departments' as decomposition,
-        parts.department as driver,
+        parts.slice_value as driver,
         whole.net_sales_usd,
         whole.previous_net_sales_usd,
         whole.net_sales_usd - whole.previous_net_sales_usd as change_usd,
@@ -141,10 +141,10 @@ final as (
         period_start_date,
         decomposition,
         driver,
-        {{ usd('net_sales_usd') }} as net_sales_usd,
-        {{ usd('previous_net_sales_usd') }} as previous_net_sales_usd,
-        {{ usd('change_usd') }} as change_usd,
-        {{ usd('contribution_usd') }} as contribution_usd
+        cast(net_sales_usd as decimal(28, 2)) as net_sales_usd,
+        cast(previous_net_sales_usd as decimal(28, 2)) as previous_net_sales_usd,
+        cast(change_usd as decimal(28, 2)) as change_usd,
+        cast(contribution_usd as decimal(28, 2)) as contribution_usd
     from drivers
 
 )

@@ -72,16 +72,16 @@ promotions_to_build as (
 
 ),
 
--- A product can stand at two places of one store in one week; each is a row of the feed. Codes
--- order '0' (not there) before every place, so the greatest code is a place if there is one.
+-- A product can stand at two places of one store in one week; each is a row of the feed. '0' (not
+-- there) is no place beside one, whatever its code.
 deduplicated as (
 
     select
         product_id,
         store_id,
         business_week,
-        max(display_location) as display_location,
-        max(mailer_location) as mailer_location
+        coalesce(max(nullif(display_location, '0')), '0') as display_location,
+        coalesce(max(nullif(mailer_location, '0')), '0') as mailer_location
     from promotions_to_build
     group by product_id, store_id, business_week
 

@@ -10,6 +10,7 @@
             ref('fct_sales_lines'),
             row_count='sum(line_count)',
             amounts=['gross_sales_usd', 'net_sales_usd', 'customer_paid_usd'],
+            attributes=['business_week'],
         ) }}",
     )
 }}

@@ -12,6 +12,7 @@
             ref('int_sales__lines_priced'),
             row_count='count(*)',
             amounts=['quantity', 'gross_sales_usd', 'net_sales_usd', 'customer_paid_usd'],
+            attributes=['business_week'],
         ) }}",
     )
 }}
