@@ -123,7 +123,7 @@ bench: setup ## Measure speed and memory, as ratios to bare DuckDB
 	python benchmarks/bench.py
 
 .PHONY: reliability
-reliability: setup ## Kill 200 times, fill, edit, set clocks: nothing may be lost; goes on after Ctrl-C
+reliability: setup ## Kill 200 times, edit, set clocks, fill disks: nothing may be lost (an hour; goes on after Ctrl-C)
 	TALLY_RELIABILITY=full pytest tests/reliability
 
 .PHONY: lock

@@ -57,7 +57,7 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     lines = [
         f"{len(to_do)} tests to do, about {_minutes(seconds)}"
         if seconds is not None
-        else f"{len(to_do)} tests to do: at half an hour for all on two cores of 2024"
+        else f"{len(to_do)} tests to do, about an hour for all on two cores"
     ]
     if progress.passed:
         lines.append(
