@@ -43,9 +43,9 @@ from stage import (
 from publishing.__main__ import main
 from publishing.dbt_record import BUILD_AGAIN
 
-# What is in the warehouse for the time of a load, of a model or of a test: dbt drops a test's
-# failures before it writes them anew.
-PASSING = ("_staging.", "__dbt_", "test_failures.")
+# What is in the warehouse, or is not, for the time of a load, a model, a test or a seed: dbt drops
+# the last two before it writes them anew.
+PASSING = ("_staging.", "__dbt_", "test_failures.", "seeds.")
 
 
 @dataclass(frozen=True)
