@@ -121,7 +121,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not rows and not progress:
         return
     terminalreporter.section("reliability")
-    for line in _table(rows):
+    for line in _table(rows) if rows else []:
         terminalreporter.write_line(line)
     kills = sum(row["times"] for row, _ in rows if row["fault"] == "SIGKILL")
     seeds = {row["seed"] for row, _ in rows}
