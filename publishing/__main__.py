@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import stat
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -21,11 +22,12 @@ from publishing.verify import verify
 from publishing.versions import (
     PUBLISH_FIRST,
     Version,
-    damaged,
+    current_folder,
     kept_versions,
+    published_file,
     roll_back,
-    served_file,
     served_version,
+    strangers,
 )
 
 # `alerts --fail-on` found one; apart from 1, which says that the command could not do its work.
@@ -139,7 +141,7 @@ def _outcome(published: Published, serving: Path) -> str:
             )
         )
     lines = [
-        f"published {served_file(serving)}",
+        *(f"published {path}  {mode}" for path, mode in _opened(serving)),
         f"  version        {version.version_id}",
         f"  data through   {version.data_through_date}",
         f"  rows           {version.row_count:,}",
@@ -151,10 +153,18 @@ def _outcome(published: Published, serving: Path) -> str:
     return "\n".join(lines)
 
 
+def _opened(serving: Path) -> list[tuple[Path, str]]:
+    """Give the files that people open, each with who may read it, as `ls -l` shows it."""
+    return [
+        (published_file(serving, path.stem), stat.filemode(path.stat().st_mode))
+        for path in sorted(current_folder(serving).glob("*.duckdb"))
+    ]
+
+
 def _versions(_: argparse.Namespace) -> int:
     serving = serving_folder()
     versions, served = kept_versions(serving), served_version(serving)
-    others = damaged(serving, versions)
+    others = strangers(serving, versions)
     if not versions and not others:
         raise PublishingError(
             f"serving folder {serving}: expected published versions, found none; {PUBLISH_FIRST}"
@@ -172,7 +182,7 @@ def _versions(_: argparse.Namespace) -> int:
     rows = [("version", "published (UTC)", "data through", "rows", ""), *map(cells, versions)]
     print("\n".join(formatting.aligned(rows, right=(3,), indent=0)))
     for path in others:
-        print(f"{path.stem}  cannot be read, or is not what was published; remove {path}")
+        print(f"{path.name}  cannot be read, or is not what was published; remove {path}")
     return 0
 
 
@@ -180,7 +190,7 @@ def _rollback(arguments: argparse.Namespace) -> int:
     serving = serving_folder()
     version, is_changed = roll_back(serving, arguments.version)
     print(
-        f"{served_file(serving)}: version {version.version_id}"
+        f"{serving}: version {version.version_id}"
         f" (data through {version.data_through_date})"
         f" is served {'again' if is_changed else 'already'}"
     )

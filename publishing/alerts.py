@@ -11,7 +11,7 @@ import duckdb
 from publishing import formatting
 from publishing.database import fetch, reason
 from publishing.errors import PublishingError
-from publishing.versions import PUBLISH_FIRST, open_served, served_file
+from publishing.versions import KPIS, PUBLISH_FIRST, open_served, published_file
 
 SEVERITIES = ("critical", "warning", "notice")
 
@@ -46,7 +46,7 @@ def read_alerts(serving: Path) -> tuple[list[dict[str, Any]], str]:
             alerts = fetch(connection, ALERTS)
         except duckdb.Error as error:
             raise PublishingError(
-                f"published file {served_file(serving)}: expected the alerts, found:"
+                f"published file {published_file(serving, KPIS)}: expected the alerts, found:"
                 f" {reason(error)}; {PUBLISH_FIRST}"
             ) from error
     return alerts, str(version.data_through_date)

@@ -22,11 +22,12 @@ class Build:
 
     Attributes:
         invocation_id: dbt's id of it.
-        relations: (schema, name) of the tables that it built.
+        published_in: (schema, name) of the tables that are to be published, to the files that have
+            them, without .duckdb.
     """
 
     invocation_id: str
-    relations: frozenset[tuple[str, str]]
+    published_in: dict[tuple[str, str], tuple[str, ...]]
 
 
 def read_manifest(target: Path) -> dict[str, Any]:
@@ -72,12 +73,12 @@ def passed_build(target: Path, database: str) -> Build:
         )
     return Build(
         invocation_id=record["metadata"]["invocation_id"],
-        relations=frozenset(
-            (node["schema"], node["alias"])
+        published_in={
+            (node["schema"], node["alias"]): tuple(files)
             for node in manifest["nodes"].values()
             if node["resource_type"] in ("model", "seed", "snapshot")
-            and node["config"].get("materialized") not in ("ephemeral", "view")
-        ),
+            and (files := node["config"]["meta"].get("published_in"))
+        },
     )
 
 

@@ -1,8 +1,8 @@
 """Write, audit, publish: what dbt built reaches people whole, or not at all.
 
 dbt writes to the warehouse file, which nobody else reads meanwhile. When every test and audit
-passed, the tables that people read are written to a new file beside the published one, read back
-and compared, and only then put in its place.
+passed, the tables that people read are written to new files beside the published ones, read back
+and compared, and only then put in their place.
 """
 
 from __future__ import annotations
@@ -17,26 +17,24 @@ from pathlib import Path
 
 import duckdb
 
-from publishing.database import Fingerprint, fingerprint, identifier, reason
+from publishing.database import Fingerprint, fingerprint, identifier, literal, reason
 from publishing.dbt_record import BUILD_AGAIN, Build
 from publishing.errors import PublishingError
+from publishing.published_files import PublishedFile, published_files
 from publishing.tested import WAREHOUSE, Tested, latest_build, tested
 from publishing.versions import (
     IN_THE_MAKING,
     Version,
     clean,
     forget,
-    keep,
     kept_versions,
     only_one,
+    published_file,
     seal,
     serve,
     served_version,
+    version_folder,
 )
-
-# Schemas whose tables are published; of the seeds those of the KPIs.
-PUBLISHED_SCHEMAS = ("marts", "audit", "seeds")
-PUBLISHED_SEEDS = "kpi_"
 
 CREATE_RECORD = """
 create table published_versions (
@@ -53,6 +51,7 @@ create table published_tables (
     version_id varchar not null,
     table_schema varchar not null,
     table_name varchar not null,
+    published_in varchar[] not null,
     row_count bigint not null,
     checksum varchar not null
 );
@@ -66,6 +65,8 @@ comment on column published_versions.audited_figure_count is
 comment on column published_versions.control_total_count is
     'Counts and sums at the source found again in the warehouse, all in agreement.';
 comment on table published_tables is 'One row a table of this version.';
+comment on column published_tables.published_in is
+    'Files that have it, without .duckdb: this one, or others of the version.';
 comment on column published_tables.checksum is
     'Sum of the hashes of all rows: select sum(hash(t)) from <table> as t.';
 """
@@ -88,12 +89,24 @@ class Published:
     removed: list[str]
 
 
+@dataclass(frozen=True)
+class _Table:
+    schema: str
+    name: str
+    published_in: tuple[str, ...]
+    held: Fingerprint
+
+    @property
+    def identifier(self) -> str:
+        return f"{identifier(self.schema)}.{identifier(self.name)}"
+
+
 def publish(warehouse: Path, serving: Path, target: Path, versions_to_keep: int) -> Published:
     """Publish what the latest dbt build made, if every test and audit passed.
 
     Args:
         warehouse: The file that dbt builds in; read only.
-        serving: Folder of the published file; made where it is not there.
+        serving: Folder of the published files; made where it is not there.
         target: dbt's folder of artifacts.
         versions_to_keep: How many versions to keep, this one included.
 
@@ -101,25 +114,31 @@ def publish(warehouse: Path, serving: Path, target: Path, versions_to_keep: int)
         PublishingError: nothing was published.
     """
     build = latest_build(warehouse, target)
+    files = published_files()
     with only_one(serving):
-        new = serving / f"{IN_THE_MAKING}tally.duckdb"
+        new = version_folder(serving, f"{IN_THE_MAKING}version")
+        new.mkdir()
         try:
-            return _publish(warehouse, serving, new, build, versions_to_keep)
+            return _publish(warehouse, serving, new, build, files, versions_to_keep)
         except duckdb.Error as error:
             raise PublishingError(
-                f"serving folder {serving}: expected to write the new file, found: {reason(error)};"
-                " make room or mend the cause, and publish again"
+                f"serving folder {serving}: expected to write the new files, found:"
+                f" {reason(error)}; make room or mend the cause, and publish again"
             ) from error
         finally:
             clean(serving)
 
 
 def _publish(
-    warehouse: Path, serving: Path, new: Path, build: Build, versions_to_keep: int
+    warehouse: Path,
+    serving: Path,
+    new: Path,
+    build: Build,
+    files: dict[str, PublishedFile],
+    versions_to_keep: int,
 ) -> Published:
     kept = kept_versions(serving)
-    connection = duckdb.connect(new)
-    try:
+    with duckdb.connect(config={"temp_directory": str(new)}) as connection:
         found = tested(connection, warehouse, build)
         served = served_version(serving)
         same = [version for version in kept if version.dbt_invocation_id == build.invocation_id]
@@ -129,28 +148,29 @@ def _publish(
                 version,
                 is_new=False,
                 is_served=version.version_id == served.version_id,
-                removed=forget(serving, kept, served, versions_to_keep),
+                removed=forget(serving, kept, [served], versions_to_keep),
             )
         history = kept[max(0, len(kept) - versions_to_keep + 1) :]
-        version = _describe(connection, build, found, kept)
-        tables = _copy_tables(connection, build, found)
-        _record(connection, version, history, tables)
-        connection.execute(f"detach {WAREHOUSE}")
-        connection.execute("checkpoint")
-    finally:
-        connection.close()
-    _read_back(new, tables)
-    # Readers that forget `read_only=True` are refused, and versions cannot be changed by mistake.
-    new.chmod(new.stat().st_mode & 0o555)
-    seal(serving, new, version.version_id)
+        tables = _tables(connection, build, files, found)
+        version = replace(
+            _describe(connection, serving, build, found, kept),
+            row_count=sum(table.held.row_count for table in tables),
+        )
+        for file in files.values():
+            _write(connection, published_file(new, file.name), file, version, history, tables)
+    for file in files.values():
+        path = published_file(new, file.name)
+        _read_back(path, [table for table in tables if file.name in table.published_in])
+        # Readers that forget `read_only=True` are refused, and nobody changes it by mistake.
+        path.chmod(file.mode)
+    seal(new)
     with _uninterrupted():
-        serve(serving, new)
-        keep(serving, version.version_id)
-        removed = forget(serving, [*kept, version], version, versions_to_keep)
-    total = sum(held.row_count for held in tables.values())
-    return Published(
-        replace(version, row_count=total), is_new=True, is_served=True, removed=removed
-    )
+        serve(serving, new, version.version_id)
+        # What was served until now, somebody may be about to open: DuckDB looks where a link leads
+        # to, and then opens that.
+        in_use = [version, *([served] if served else [])]
+        removed = forget(serving, [*kept, version], in_use, versions_to_keep)
+    return Published(version, is_new=True, is_served=True, removed=removed)
 
 
 @contextmanager
@@ -168,6 +188,7 @@ def _uninterrupted() -> Iterator[None]:
 
 def _describe(
     connection: duckdb.DuckDBPyConnection,
+    serving: Path,
     build: Build,
     found: Tested,
     kept: list[Version],
@@ -181,8 +202,11 @@ def _describe(
     if kept:
         # A clock that was set back must not make the new version older than the others.
         now = max(now, kept[-1].published_at + timedelta(microseconds=1))
+    # Published anew within a second, where somebody changed what was published.
+    while version_folder(serving, version_id := _version_id(now, build)).exists():
+        now += timedelta(seconds=1)
     return Version(
-        version_id=f"{now:%Y%m%dT%H%M%SZ}-{build.invocation_id[:8]}",
+        version_id=version_id,
         published_at=now,
         dbt_invocation_id=build.invocation_id,
         dlt_load_ids=found.dlt_load_ids,
@@ -193,38 +217,80 @@ def _describe(
     )
 
 
-def _copy_tables(
-    connection: duckdb.DuckDBPyConnection, build: Build, found: Tested
-) -> dict[tuple[str, str], Fingerprint]:
-    """Copy the tables that this build made; give what the warehouse holds of each.
+def _version_id(published_at: datetime, build: Build) -> str:
+    return f"{published_at:%Y%m%dT%H%M%SZ}-{build.invocation_id[:8]}"
+
+
+def _tables(
+    connection: duckdb.DuckDBPyConnection,
+    build: Build,
+    files: dict[str, PublishedFile],
+    found: Tested,
+) -> list[_Table]:
+    """Give the tables to publish: of those that this build made, those that say so.
 
     Tables that the build did not make are leftovers of models that are gone: nothing tested them.
     """
-    wanted = sorted(
-        (schema, name)
-        for schema, name in build.relations
-        if schema in PUBLISHED_SCHEMAS and (schema != "seeds" or name.startswith(PUBLISHED_SEEDS))
-    )
-    if missing := sorted(set(wanted) - set(found.tables)):
-        raise PublishingError(
-            f"warehouse: expected the table {'.'.join(missing[0])} that dbt built, found none;"
-            f" {BUILD_AGAIN}"
-        )
+    tables = []
+    for (schema, name), names in sorted(build.published_in.items()):
+        what = f"{schema}.{name}: meta: published_in"
+        if unknown := [file for file in names if file not in files]:
+            raise PublishingError(
+                f"{what}: expected some of {', '.join(files)}, which are the published_files in"
+                f" dbt_project.yml, found {unknown[0]}"
+            )
+        if (schema, name) not in found.tables:
+            raise PublishingError(
+                f"{what}: expected the table that dbt built, found no table of that name (a view is"
+                f" not published); {BUILD_AGAIN}"
+            )
+        table = _Table(schema, name, names, found.tables[schema, name])
+        columns = connection.execute(
+            f"select column_name from (describe {WAREHOUSE}.{table.identifier})"
+        ).fetchall()
+        for file in names:
+            for (column,) in columns:
+                if column.lower() in files[file].without_columns:
+                    raise PublishingError(
+                        f"{what}: expected no column {column} in a table of {file}.duckdb, found"
+                        f" one; publish {schema}.{name} in another file, or make it a table"
+                        " without that column"
+                    )
+        tables.append(table)
+    return tables
+
+
+def _write(
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    file: PublishedFile,
+    version: Version,
+    history: list[Version],
+    tables: list[_Table],
+) -> None:
+    """Write a new file: its tables, as the warehouse has them, and the record of the version."""
+    connection.execute(f"attach {literal(str(path))} as new")
+    connection.execute("use new")
     connection.begin()
-    for schema in PUBLISHED_SCHEMAS:
+    own = [table for table in tables if file.name in table.published_in]
+    for schema in sorted({table.schema for table in own}):
         connection.execute(f"create schema {identifier(schema)}")
-    for schema, name in wanted:
-        table = f"{identifier(schema)}.{identifier(name)}"
-        connection.execute(f"create table {table} as select * from {WAREHOUSE}.{table}")
+    for table in own:
+        connection.execute(
+            f"create table {table.identifier} as select * from {WAREHOUSE}.{table.identifier}"
+        )
+    _record(connection, version, history, tables)
     connection.commit()
-    return {table: found.tables[table] for table in wanted}
+    connection.execute("use memory")
+    connection.execute("checkpoint new")
+    connection.execute("detach new")
 
 
 def _record(
     connection: duckdb.DuckDBPyConnection,
     version: Version,
     history: list[Version],
-    tables: dict[tuple[str, str], Fingerprint],
+    tables: list[_Table],
 ) -> None:
     connection.execute(CREATE_RECORD)
     for kept in (*history, version):
@@ -241,25 +307,32 @@ def _record(
                 kept.control_total_count,
             ],
         )
-    connection.executemany(
-        "insert into published_tables values (?, ?, ?, ?, ?)",
-        [[version.version_id, *table, *held] for table, held in tables.items()],
-    )
+    for table in tables:
+        connection.execute(
+            "insert into published_tables values (?, ?, ?, ?, ?, ?)",
+            [
+                version.version_id,
+                table.schema,
+                table.name,
+                list(table.published_in),
+                *table.held,
+            ],
+        )
 
 
-def _read_back(new: Path, tables: dict[tuple[str, str], Fingerprint]) -> None:
-    """Hold the finished file against the warehouse, table by table."""
+def _read_back(new: Path, tables: list[_Table]) -> None:
+    """Hold a finished file against the warehouse, table by table."""
     if new.with_name(f"{new.name}.wal").exists():
         raise PublishingError(
             f"new file {new}: expected no write-ahead log beside it, found one; publish again"
         )
     with duckdb.connect(new, read_only=True) as connection:
         connection.execute("set enable_progress_bar = false")
-        for (schema, name), expected in tables.items():
-            found = fingerprint(connection, f"{identifier(schema)}.{identifier(name)}")
+        for table in tables:
+            found, expected = fingerprint(connection, table.identifier), table.held
             if found != expected:
                 raise PublishingError(
-                    f"new file {new}: expected {schema}.{name} with {expected.row_count:,} rows and"
-                    f" checksum {expected.checksum}, found {found.row_count:,} and"
-                    f" {found.checksum}; check the disk and publish again"
+                    f"new file {new}: expected {table.schema}.{table.name} with"
+                    f" {expected.row_count:,} rows and checksum {expected.checksum}, found"
+                    f" {found.row_count:,} and {found.checksum}; check the disk and publish again"
                 )

@@ -14,8 +14,12 @@ from publishing.tested import latest_build, tested
 from publishing.versions import (
     PUBLISH_FIRST,
     broken_seal,
+    current_folder,
+    kept_versions,
     read_version,
-    served_file,
+    strangers,
+    unserved,
+    version_folder,
 )
 
 
@@ -50,20 +54,31 @@ def verify(warehouse: Path, serving: Path, target: Path) -> Verified:
         )
     except PublishingError as error:
         verified.faults.append(str(error))
-    paths = [served_file(serving), *sorted(serving.glob("versions/*.duckdb"))]
-    for path in paths:
-        what = "published file" if path == paths[0] else "version"
-        try:
-            version = read_version(path)
-        except PublishingError as error:
-            verified.faults.append(str(error))
-            continue
-        version_id = version.version_id if path == paths[0] else path.stem
-        if fault := broken_seal(serving, path, version_id, thorough=True):
-            to_do = PUBLISH_FIRST if path == paths[0] else f"remove {path}"
-            verified.faults.append(f"{what} {path}: {fault}; {to_do}")
+    versions = kept_versions(serving)
+    folders = [version_folder(serving, version.version_id) for version in versions]
+    served = None
+    try:
+        served = current_folder(serving)
+        if fault := unserved(serving, served):
+            verified.faults.append(f"published file {fault}; {PUBLISH_FIRST}")
+        read_version(served)
+    except PublishingError as error:
+        verified.faults.append(str(error))
+    for folder in folders:
+        if fault := broken_seal(folder, thorough=True):
+            to_do = PUBLISH_FIRST if folder == served else f"remove {folder}"
+            verified.faults.append(f"published file {fault}; {to_do}")
         else:
-            verified.agreeing.append(f"{what} {path}: as it was published")
+            verified.agreeing.append(
+                f"version {folder.name}{', which is served' if folder == served else ''}:"
+                f" {folder} is as it was published"
+            )
+    for path in strangers(serving, versions):
+        fault = broken_seal(path) if path.is_dir() else None
+        verified.faults.append(
+            f"published file {fault or f'{path}: expected what was published alone, found it'};"
+            f" {PUBLISH_FIRST if path == served else f'remove {path}'}"
+        )
     return verified
 
 

@@ -1,11 +1,13 @@
-"""The published file and the versions of it that are kept.
+"""The published files and the versions of them that are kept.
 
-    serving/tally.duckdb                   what people open
-    serving/versions/<version>.duckdb      hard links of what was published, the oldest first to go
-    serving/versions/<version>.json        the seal of each: what the file is, byte by byte
+    serving/<name>.duckdb                  what people open: a link to current/<name>.duckdb
+    serving/current                        a link to the version that is served
+    serving/versions/<version>/            the files of a version, the oldest first to go
+    serving/versions/<version>/seal.json   what each of them is, byte by byte
 
-A published file is never written again: a new one takes its place in one step (rename), so that
-who has it open keeps what they opened, and who opens it next sees the new one whole.
+A published file is never written again. A new version takes the place of the one before in one
+step, the rename of the link `current`, for all files at once: who has a file open keeps what they
+opened, and who opens it next sees the new one whole.
 """
 
 from __future__ import annotations
@@ -29,10 +31,17 @@ from publishing.errors import PublishingError, UsageError
 
 PUBLISH_FIRST = "publish with `python -m publishing publish`"
 
-# Files that are being made; whatever is left of one was never served.
+# What is being made; whatever is left of it was never served.
 IN_THE_MAKING = ".new-"
+CURRENT = "current"
+NEXT = f"{IN_THE_MAKING}{CURRENT}"
+LOCK = ".lock"
+SEAL = "seal.json"
 
-# A version's file lists itself and the versions that were kept when it was published; its tables
+# The published file that has the KPIs, and no row of a person; alerts and report read it.
+KPIS = "kpis"
+
+# A file lists its version and the versions that were kept when it was published; its tables
 # are its own alone.
 OWN_VERSION = """
 select
@@ -73,71 +82,78 @@ class Version:
     row_count: int
 
 
-def served_file(serving: Path) -> Path:
+def published_file(serving: Path, name: str) -> Path:
     """Give the file that people open."""
-    return serving / "tally.duckdb"
+    return serving / f"{name}.duckdb"
 
 
-def version_file(serving: Path, version_id: str) -> Path:
-    """Give the file that a version is kept in."""
-    return serving / "versions" / f"{version_id}.duckdb"
+def version_folder(serving: Path, version_id: str) -> Path:
+    """Give the folder that the files of a version are in."""
+    return serving / "versions" / version_id
 
 
-def seal_file(serving: Path, version_id: str) -> Path:
-    """Give the file that says what a version's file is."""
-    return serving / "versions" / f"{version_id}.json"
-
-
-def seal(serving: Path, path: Path, version_id: str) -> None:
-    """Write down what a finished file is, before it is served."""
-    status = path.stat()
-    new = serving / "versions" / f"{IN_THE_MAKING}{version_id}.json"
+def seal(folder: Path) -> None:
+    """Write down what the finished files of a version are, before they are served."""
+    files = sorted(folder.glob("*.duckdb"))
+    new = folder / SEAL
     new.write_text(
         json.dumps(
             {
-                "version_id": version_id,
-                "size": status.st_size,
-                "modified_ns": status.st_mtime_ns,
-                "sha256": _sha256(path),
+                path.name: {
+                    "size": path.stat().st_size,
+                    "modified_ns": path.stat().st_mtime_ns,
+                    "sha256": _sha256(path),
+                }
+                for path in files
             }
         )
     )
-    new.chmod(new.stat().st_mode & 0o555)
-    _to_disk(new)
-    new.replace(seal_file(serving, version_id))
+    # Whoever may read one of the files may hold it against its seal.
+    readers = 0
+    for path in files:
+        readers |= path.stat().st_mode & 0o444
+    new.chmod(readers)
+    folder.chmod(0o700 | readers | readers >> 2)
+    for path in (*files, new, folder):
+        _to_disk(path)
 
 
-def broken_seal(
-    serving: Path, path: Path, version_id: str, *, thorough: bool = False
-) -> str | None:
-    """Say what is wrong with a published file, or nothing.
+def broken_seal(folder: Path, *, thorough: bool = False) -> str | None:
+    """Say what is wrong with the files of a version, or nothing.
 
     Args:
-        serving: The serving folder.
-        path: The file.
-        version_id: The version that it says it is.
-        thorough: Read all of it, although size and time of change are those of then.
+        folder: That of the version.
+        thorough: Read all of them, although sizes and times of change are those of then.
     """
-    seal = seal_file(serving, version_id)
+    seal = folder / SEAL
     try:
-        sealed = json.loads(seal.read_text())
-        expected = {name: sealed[name] for name in ("size", "modified_ns", "sha256")}
+        sealed = {
+            name: (file["size"], file["modified_ns"], file["sha256"])
+            for name, file in json.loads(seal.read_text()).items()
+        }
     except FileNotFoundError:
-        return f"expected {seal}, which says what was published, found none"
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return f"expected {seal} to say what was published, found: {reason(error)}"
-    status = path.stat()
-    # A copy that was put back has a time of its own, and may be what it was.
-    if thorough or (status.st_size, status.st_mtime_ns) != (
-        expected["size"],
-        expected["modified_ns"],
-    ):
-        found = _sha256(path)
-        if found != expected["sha256"]:
-            return (
-                f"expected it as it was published (sha256 {expected['sha256'][:12]}), found it"
-                f" changed (sha256 {found[:12]})"
-            )
+        return f"{seal}: expected what was published, found none"
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+        return f"{seal}: expected what was published, found: {reason(error)}"
+    try:
+        there = {path.name: path for path in folder.glob("*.duckdb")}
+        for name in sorted({*sealed, *there}):
+            if name not in there:
+                return f"{folder / name}: expected it as it was published, found none"
+            if name not in sealed:
+                return f"{folder / name}: expected no file that was not published, found one"
+            *expected, sha256 = sealed[name]
+            status = there[name].stat()
+            # A copy that was put back has a time of its own, and may be what it was.
+            if thorough or [status.st_size, status.st_mtime_ns] != expected:
+                found = _sha256(there[name])
+                if found != sha256:
+                    return (
+                        f"{folder / name}: expected it as it was published (sha256"
+                        f" {sha256[:12]}), found it changed (sha256 {found[:12]})"
+                    )
+    except OSError as error:
+        return f"{folder}: expected files that can be read, found: {reason(error)}"
     return None
 
 
@@ -146,42 +162,81 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-@contextmanager
-def open_served(serving: Path) -> Iterator[tuple[duckdb.DuckDBPyConnection, Version]]:
-    """Open the served file, if it is as it was published; with the version that it is.
+def current_folder(serving: Path) -> Path:
+    """Give the folder of the version that is served.
 
     Raises:
-        PublishingError: there is none, it cannot be read, or somebody changed it.
+        PublishingError: none is.
     """
-    path = served_file(serving)
+    link = serving / CURRENT
+    try:
+        return version_folder(serving, link.readlink().name)
+    except FileNotFoundError:
+        found = "none"
+    except OSError as error:
+        found = f"something else ({reason(error)})"
+    raise PublishingError(
+        f"published file {link}: expected a link to the version that is served, found {found};"
+        f" {PUBLISH_FIRST}"
+    )
+
+
+def unserved(serving: Path, folder: Path) -> str | None:
+    """Say what is wrong with the way from what people open to a version's files, or nothing."""
+    links = {serving / CURRENT: Path("versions", folder.name)}
+    for path in sorted(folder.glob("*.duckdb")):
+        links[published_file(serving, path.stem)] = Path(CURRENT, path.name)
+    for link, expected in links.items():
+        if not link.is_symlink() or link.readlink() != expected:
+            found = f"one to {link.readlink()}" if link.is_symlink() else "something else"
+            found = found if os.path.lexists(link) else "none"
+            return f"{link}: expected a link to {expected}, found {found}"
+    return None
+
+
+@contextmanager
+def open_served(serving: Path) -> Iterator[tuple[duckdb.DuckDBPyConnection, Version]]:
+    """Open the served KPIs, if all is as it was published; with the version that they are of.
+
+    Raises:
+        PublishingError: there are none, they cannot be read, or somebody changed what is served.
+    """
     while True:
-        connection = connect_for_reading(path, "published file", PUBLISH_FIRST)
+        folder = current_folder(serving)
         try:
-            before = path.stat().st_ino
-            version = _own_version(connection, path)
-            fault = broken_seal(serving, path, version.version_id)
+            connection = connect_for_reading(
+                published_file(folder, KPIS), "published file", PUBLISH_FIRST
+            )
+        except PublishingError:
+            if current_folder(serving) != folder:
+                continue
+            raise
+        try:
+            fault = unserved(serving, folder) or broken_seal(folder)
             # Another version may have taken its place meanwhile.
-            if fault and path.stat().st_ino != before:
+            if current_folder(serving) != folder:
                 continue
             if fault:
-                raise PublishingError(f"published file {path}: {fault}; {PUBLISH_FIRST}")
-            yield connection, version
+                raise PublishingError(f"published file {fault}; {PUBLISH_FIRST}")
+            yield connection, _own_version(connection, folder)
             return
         finally:
             connection.close()
 
 
-def read_version(path: Path) -> Version:
-    """Read of which version a file is.
+def read_version(folder: Path) -> Version:
+    """Read of which version the files of a folder are.
 
     Raises:
-        PublishingError: it is no published file, or cannot be read.
+        PublishingError: they are no published files, are not of that version, or cannot be read.
     """
+    path = published_file(folder, KPIS)
     with open_for_reading(path, "published file", PUBLISH_FIRST) as connection:
-        return _own_version(connection, path)
+        return _own_version(connection, folder)
 
 
-def _own_version(connection: duckdb.DuckDBPyConnection, path: Path) -> Version:
+def _own_version(connection: duckdb.DuckDBPyConnection, folder: Path) -> Version:
+    path = published_file(folder, KPIS)
     try:
         row = connection.execute(OWN_VERSION).fetchone()
         (rows,) = connection.execute("select sum(row_count) from published_tables").fetchone()
@@ -193,27 +248,49 @@ def _own_version(connection: duckdb.DuckDBPyConnection, path: Path) -> Version:
         raise PublishingError(
             f"published file {path}: expected a row of its version, found: {found}; {PUBLISH_FIRST}"
         )
-    return Version(*row, row_count=int(rows))
+    version = Version(*row, row_count=int(rows))
+    if version.version_id != folder.name:
+        raise PublishingError(
+            f"published file {path}: expected version {folder.name}, found {version.version_id};"
+            f" {PUBLISH_FIRST}"
+        )
+    return version
 
 
 def kept_versions(serving: Path) -> list[Version]:
     """Give the versions that are kept and are as they were published, oldest first."""
     versions = []
-    for path in serving.glob("versions/*.duckdb"):
+    for folder in _folders(serving):
         try:
-            version = read_version(path)
+            version = read_version(folder)
         except PublishingError:
-            # Reported by `damaged`; it must not stand in the way of the others.
+            # Reported by `strangers`; it must not stand in the way of the others.
             continue
-        if version.version_id == path.stem and not broken_seal(serving, path, path.stem):
+        if not broken_seal(folder):
             versions.append(version)
     return sorted(versions, key=lambda version: (version.published_at, version.version_id))
 
 
-def damaged(serving: Path, versions: list[Version]) -> list[Path]:
-    """Give the kept files that cannot be read or are not as they were published."""
-    read = {version_file(serving, version.version_id) for version in versions}
-    return sorted(set(serving.glob("versions/*.duckdb")) - read)
+def _folders(serving: Path) -> list[Path]:
+    """Give what is in the folder of versions, but for what is being made."""
+    return sorted(
+        path for path in serving.glob("versions/*") if not path.name.startswith(IN_THE_MAKING)
+    )
+
+
+def strangers(serving: Path, versions: list[Version]) -> list[Path]:
+    """Give what is no published file, or cannot be read, or is not as it was published."""
+    read = {version_folder(serving, version.version_id) for version in versions}
+    return sorted(
+        {path for path in serving.glob("*") if not _is_of_a_publish(path)}
+        | (set(_folders(serving)) - read)
+    )
+
+
+def _is_of_a_publish(path: Path) -> bool:
+    if path.name in (CURRENT, LOCK, "versions") or path.name.startswith(IN_THE_MAKING):
+        return True
+    return path.is_symlink() and path.exists() and path.readlink() == Path(CURRENT, path.name)
 
 
 def served_version(serving: Path) -> Version | None:
@@ -235,7 +312,7 @@ def only_one(serving: Path) -> Iterator[None]:
     try:
         serving.mkdir(parents=True, exist_ok=True)
         (serving / "versions").mkdir(exist_ok=True)
-        lock = (serving / ".lock").open("a")
+        lock = (serving / LOCK).open("a")
     except OSError as error:
         raise cannot_write(serving, error) from error
     with lock:
@@ -249,32 +326,22 @@ def only_one(serving: Path) -> Iterator[None]:
             ) from None
         try:
             clean(serving)
-            _keep_served(serving)
             yield
         except OSError as error:
             raise cannot_write(serving, error) from error
 
 
 def clean(serving: Path) -> None:
-    """Remove what a publish that did not come to its end left behind."""
+    """End what a publish that was killed had begun to serve; remove what else it left behind."""
+    link = serving / NEXT
+    if link.is_symlink() and link.exists():
+        _switch(serving, link)
     for folder in (serving, serving / "versions"):
         for path in folder.glob(f"{IN_THE_MAKING}*"):
-            if path.is_dir():
+            if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
                 path.unlink()
-    # Of a publish that was killed before it served what it had sealed.
-    served = _version_id(served_file(serving))
-    for path in serving.glob("versions/*.json"):
-        if path.stem != served and not path.with_suffix(".duckdb").exists():
-            path.unlink()
-
-
-def _version_id(path: Path) -> str | None:
-    try:
-        return read_version(path).version_id
-    except PublishingError:
-        return None
 
 
 def cannot_write(serving: Path, error: OSError) -> PublishingError:
@@ -285,26 +352,44 @@ def cannot_write(serving: Path, error: OSError) -> PublishingError:
     )
 
 
-def serve(serving: Path, path: Path) -> None:
-    """Put a finished file in the place of the served one, in one step that survives a power cut."""
-    for written in (path, path.parent):
-        _to_disk(written)
-    path.replace(served_file(serving))
+def serve(serving: Path, new: Path, version_id: str) -> None:
+    """Serve a finished and sealed version, in one step that survives a power cut.
+
+    Args:
+        serving: The serving folder.
+        new: The folder that the version was made in, beside the other versions.
+        version_id: Its name from now on.
+    """
+    # What is meant is said first: killed after it, the next publish or rollback ends it (`clean`).
+    link = _link(serving / NEXT, Path("versions", version_id))
+    new.rename(version_folder(serving, version_id))
+    _to_disk(new.parent)
+    _switch(serving, link)
+
+
+def _switch(serving: Path, link: Path) -> None:
+    """Serve the version that a link leads to; first make the links that people open."""
+    for path in version_folder(serving, link.readlink().name).glob("*.duckdb"):
+        opened, expected = published_file(serving, path.stem), Path(CURRENT, path.name)
+        if not opened.is_symlink() or opened.readlink() != expected:
+            _link(serving / f"{IN_THE_MAKING}{path.name}", expected).replace(opened)
+    link.replace(serving / CURRENT)
     _to_disk(serving)
 
 
-def keep(serving: Path, version_id: str) -> None:
-    """Keep the served file as a version."""
-    _link(served_file(serving), version_file(serving, version_id))
+def _link(path: Path, leads_to: Path) -> Path:
+    path.unlink(missing_ok=True)
+    path.symlink_to(leads_to)
+    return path
 
 
-def forget(serving: Path, versions: list[Version], served: Version, number: int) -> list[str]:
-    """Remove all but the latest versions, never the one that is served.
+def forget(serving: Path, versions: list[Version], in_use: list[Version], number: int) -> list[str]:
+    """Remove all but the latest versions, never one that is in use.
 
     Args:
         serving: The serving folder.
         versions: Those that are kept, oldest first.
-        served: The one that is served.
+        in_use: Those that somebody may open.
         number: How many to keep.
 
     Returns:
@@ -313,11 +398,12 @@ def forget(serving: Path, versions: list[Version], served: Version, number: int)
     removed = [
         version.version_id
         for version in versions[: max(0, len(versions) - number)]
-        if version.version_id != served.version_id
+        if version not in in_use
     ]
     for version_id in removed:
-        version_file(serving, version_id).unlink()
-        seal_file(serving, version_id).unlink(missing_ok=True)
+        # First out of sight: killed meanwhile, no half of it is left among the versions.
+        hidden = version_folder(serving, f"{IN_THE_MAKING}{version_id}")
+        shutil.rmtree(version_folder(serving, version_id).rename(hidden))
     return removed
 
 
@@ -344,12 +430,12 @@ def roll_back(serving: Path, version_id: str | None = None) -> tuple[Version, bo
         version = _wanted(versions, served, version_id)
         if served and version.version_id == served.version_id:
             return version, False
-        path = version_file(serving, version.version_id)
-        if fault := broken_seal(serving, path, version.version_id, thorough=True):
-            raise PublishingError(f"version {version.version_id}: {fault}; choose another version")
-        new = serving / f"{IN_THE_MAKING}rollback.duckdb"
-        _link(path, new)
-        serve(serving, new)
+        folder = version_folder(serving, version.version_id)
+        if fault := broken_seal(folder, thorough=True):
+            raise PublishingError(f"published file {fault}; choose another version")
+        # Killed before the switch, nothing happened: by another name than a publish's.
+        link = serving / f"{IN_THE_MAKING}rollback"
+        _switch(serving, _link(link, Path("versions", version.version_id)))
         return version, True
 
 
@@ -374,24 +460,6 @@ def _wanted(versions: list[Version], served: Version | None, version_id: str | N
             f" nearest: {', '.join(nearest) or 'none is kept'}"
         )
     return by_id[version_id]
-
-
-def _keep_served(serving: Path) -> None:
-    """Keep the served version where a publish was killed after serving it."""
-    served = served_version(serving)
-    if served and not version_file(serving, served.version_id).exists():
-        keep(serving, served.version_id)
-
-
-def _link(path: Path, link: Path) -> None:
-    new = link.with_name(f"{IN_THE_MAKING}{link.name.removeprefix(IN_THE_MAKING)}")
-    new.unlink(missing_ok=True)
-    try:
-        os.link(path, new)
-    except OSError:
-        # Not every file system has hard links.
-        shutil.copy2(path, new)
-    new.replace(link)
 
 
 def _to_disk(path: Path) -> None:

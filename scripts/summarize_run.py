@@ -124,7 +124,8 @@ def main() -> None:
     print(f"\nWarehouse      {warehouse}")
     # A build that was not published yet has neither.
     for name, path in (
-        ("Published", ROOT / os.environ.get("TALLY_SERVING", "serving") / "tally.duckdb"),
+        ("KPIs", ROOT / os.environ.get("TALLY_SERVING", "serving") / "kpis.duckdb"),
+        ("All published", ROOT / os.environ.get("TALLY_SERVING", "serving") / "tally.duckdb"),
         ("Report", ROOT / "reports" / "kpi.html"),
     ):
         if path.is_file():

@@ -77,13 +77,15 @@ EDITS = {
 }
 
 
-def edit_served(shop: Shop, statement: str) -> None:
-    """Change the served file in place, as a hand does: the kept version is the same file."""
-    mode = shop.served.stat().st_mode
-    shop.served.chmod(0o644)
-    with duckdb.connect(shop.served) as connection:
+def edit_served(shop: Shop, statement: str, name: str = "kpis") -> Path:
+    """Change a served file in place, as a hand does; give where it lies."""
+    path = (shop.serving / f"{name}.duckdb").resolve()
+    mode = path.stat().st_mode
+    path.chmod(0o644)
+    with duckdb.connect(path) as connection:
         connection.execute(statement)
-    shop.served.chmod(mode)
+    path.chmod(mode)
+    return path
 
 
 SERVED_EDITS = {

@@ -17,10 +17,10 @@ from unittest.mock import patch
 import duckdb
 from dbt_project import run
 from environment import ENVIRONMENT, ROOT
+from published import change_published
 
 from publishing.__main__ import main
 from publishing.publish import Published, publish
-from publishing.versions import read_version, seal
 
 
 class Shop:
@@ -45,13 +45,8 @@ class Shop:
     def copy(self, built: Path) -> None:
         for path in (self.warehouse.parent, self.target):
             shutil.copytree(built / path.name, path, dirs_exist_ok=True)
-        for version in (built / "serving" / "versions").glob("*.duckdb"):
-            kept = self.serving / "versions" / version.name
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(version, kept)
-            shutil.copy2(version.with_suffix(".json"), kept.with_suffix(".json"))
-            if version.samefile(built / "serving" / self.served.name):
-                os.link(kept, self.served)
+        if (built / "serving").exists():
+            shutil.copytree(built / "serving", self.serving, symlinks=True, dirs_exist_ok=True)
 
     def publish(self, keep: int = 5) -> Published:
         return publish(self.warehouse, self.serving, self.target, keep)
@@ -145,15 +140,8 @@ class Shop:
                 connection.execute(statement)
 
     def change_served(self, *statements: str) -> None:
-        """Have something else published: the served file and its seal."""
-        path = self.folder / "changed.duckdb"
-        shutil.copy(self.served, path)
-        path.chmod(0o600)
-        with duckdb.connect(path) as connection:
-            for statement in statements:
-                connection.execute(statement)
-        path.replace(self.served)
-        seal(self.serving, self.served, read_version(self.served).version_id)
+        """Have other KPIs published, under their seal."""
+        change_published(self.serving, *statements)
 
     def query(self, query: str, path: Path | None = None) -> list[tuple]:
         """Read from the warehouse, or from another file."""
@@ -168,22 +156,28 @@ class Shop:
         )
         return version_id
 
+    def version(self, version_id: str) -> Path:
+        """Give the folder of a version."""
+        return self.serving / "versions" / version_id
+
+    def is_whole(self, version_id: str) -> bool:
+        """Whether both files of a version hold exactly what they say that they hold."""
+        return all(is_whole(path) for path in self.version(version_id).glob("*.duckdb"))
+
     def kept(self) -> list[str]:
-        """Give the versions that are kept; each has its seal beside it."""
-        names = sorted(path.name for path in (self.serving / "versions").iterdir())
-        seals = [name for name in names if name.endswith(".json")]
-        assert [name.replace(".json", ".duckdb") for name in seals] == [
-            name for name in names if name.endswith(".duckdb")
-        ]
-        return [name for name in names if name not in seals]
+        """Give the versions that are kept; each has its files and their seal."""
+        folders = sorted((self.serving / "versions").iterdir())
+        for folder in folders:
+            if not folder.name.startswith("."):
+                names = {path.name for path in folder.iterdir()}
+                assert names == {"kpis.duckdb", "tally.duckdb", "seal.json"}, folder
+        return [folder.name for folder in folders]
 
     def leftovers(self) -> list[str]:
         """Give what is in the serving folder and should not be."""
         files = {path.name for path in self.serving.iterdir()}
-        return sorted(
-            (files - {"tally.duckdb", "versions", ".lock"})
-            | {name for name in self.kept() if name.startswith(".") or ".wal" in name}
-        )
+        expected = {"tally.duckdb", "kpis.duckdb", "current", "versions", ".lock"}
+        return sorted((files - expected) | {name for name in self.kept() if name.startswith(".")})
 
 
 def one_error(completed: subprocess.CompletedProcess[str], code: int) -> str:
@@ -200,8 +194,10 @@ def is_whole(path: Path) -> bool:
     with duckdb.connect(path, read_only=True) as connection:
         tables = connection.execute(
             "select table_schema, table_name, row_count, checksum from published_tables"
+            " where list_contains(published_in, ?)",
+            [path.stem],
         ).fetchall()
-        return len(tables) > 15 and all(
+        return len(tables) > 8 and all(
             connection.execute(
                 f'select count(*), coalesce(sum(hash(t)), 0)::varchar from "{schema}"."{name}" as t'
             ).fetchone()

@@ -1,4 +1,4 @@
-"""Reads from the published file what the report shows; nothing is computed anew but sums of rows.
+"""Reads from the published KPIs what the report shows; nothing is computed anew but sums of rows.
 
 Rows are dicts by column name. Amounts and rates are decimals, as DuckDB has them.
 """
@@ -89,7 +89,7 @@ class Report:
 
 
 def read(serving: Path) -> Report:
-    """Read the published file, which is opened for reading only.
+    """Read the published KPIs, a file that is opened for reading only.
 
     Raises:
         PublishingError: nothing is published, it cannot be read, or somebody changed it.
@@ -236,33 +236,18 @@ def _departments(fetch: Any, month: date | None) -> list[Row]:
 def _cohorts(fetch: Any) -> list[Row]:
     rows = fetch(
         """
-        with first_months as (
-
-            select household_id, min(month_start_date) as cohort_month
-            from marts.fct_household_months
-            group by household_id
-
-        ),
-
-        counted as (
-
-            select
-                first_months.cohort_month,
-                months.month_start_date,
-                datediff('month', first_months.cohort_month, months.month_start_date)
-                    as months_since,
-                count(*) as household_count,
-                count(*) filter (where months.is_active) as active_count
-            from marts.fct_household_months as months
-            inner join first_months on months.household_id = first_months.household_id
-            group by all
-
-        )
-
-        select *
-        from counted
-        where cohort_month in (
-            select distinct cohort_month from counted order by cohort_month desc limit ?
+        select
+            cohort_month_start_date as cohort_month,
+            month_start_date,
+            months_since_first_purchase as months_since,
+            household_count,
+            active_household_count as active_count
+        from marts.fct_cohort_months
+        where cohort_month_start_date in (
+            select distinct cohort_month_start_date
+            from marts.fct_cohort_months
+            order by cohort_month_start_date desc
+            limit ?
         )
         order by cohort_month, months_since
         """,
@@ -282,14 +267,12 @@ def _campaigns(fetch: Any) -> list[Row]:
             campaigns.campaign_type,
             campaigns.start_date,
             campaigns.end_date,
-            count(targets.household_id) as target_count,
-            count(*) filter (where targets.has_redeemed) as redeeming_count,
-            cast(coalesce(sum(targets.redemption_count), 0) as bigint) as redemption_count
+            results.targeted_household_count as target_count,
+            results.redeeming_household_count as redeeming_count,
+            results.redemption_count
         from marts.dim_campaigns as campaigns
-        left join marts.fct_campaign_households as targets
-            on campaigns.campaign_id = targets.campaign_id
-        where not campaigns.is_unknown
-        group by all
+        inner join marts.fct_campaign_results as results
+            on campaigns.campaign_id = results.campaign_id
         order by campaigns.start_date desc, campaigns.campaign_id desc
     """)
     return [

@@ -768,6 +768,55 @@ HOUSEHOLDS = (
 
 HOUSEHOLD_MONTHS = (
     Mutant(
+        name="cohort of any month",
+        file=f"{MARTS}/customers/fct_cohort_months.sql",
+        original="min(month_start_date) as cohort_month_start_date",
+        broken="max(month_start_date) as cohort_month_start_date",
+        stands_for="the cohort is of the latest month, not of the first purchase",
+    ),
+    Mutant(
+        name="whoever was ever there is active",
+        file=f"{MARTS}/customers/fct_cohort_months.sql",
+        original="count(case when is_active then 1 end)",
+        broken="count(is_active)",
+        stands_for="a flag is counted where it is false, too",
+    ),
+    Mutant(
+        name="months backwards",
+        file=f"{MARTS}/customers/fct_cohort_months.sql",
+        original="months_between('cohort_month_start_date', 'month_start_date')",
+        broken="months_between('month_start_date', 'cohort_month_start_date')",
+        stands_for="arguments of datediff in the wrong order",
+    ),
+    Mutant(
+        name="campaigns without targets are lost",
+        file=f"{MARTS}/marketing/fct_campaign_results.sql",
+        original="left join campaign_households",
+        broken="inner join campaign_households",
+        stands_for="an inner join drops what has no match",
+    ),
+    Mutant(
+        name="one row counts for nobody",
+        file=f"{MARTS}/marketing/fct_campaign_results.sql",
+        original="count(campaign_households.household_id) as targeted",
+        broken="count(*) as targeted",
+        stands_for="the row of a left join without a match is counted",
+    ),
+    Mutant(
+        name="targeted is redeeming",
+        file=f"{MARTS}/marketing/fct_campaign_results.sql",
+        original="count(case when campaign_households.has_redeemed then 1 end)",
+        broken="count(campaign_households.has_redeemed)",
+        stands_for="a flag is counted where it is false, too",
+    ),
+    Mutant(
+        name="results of the unknown campaign",
+        file=f"{MARTS}/marketing/fct_campaign_results.sql",
+        original="    where not is_unknown\n",
+        broken="",
+        stands_for="the unknown member is reported as a campaign",
+    ),
+    Mutant(
         name="months_without_the_inactive_ones",
         file=f"{MARTS}/customers/fct_household_months.sql",
         original="    left join monthly\n",

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -94,9 +95,11 @@ def test_the_record_says_what_was_published(shop: Shop):
 def test_no_log_and_no_half_made_file_is_left(shop: Shop):
     shop.publish()
     assert shop.leftovers() == []
-    assert shop.kept() == [f"{shop.version_id()}.duckdb"]
-    assert shop.served.samefile(shop.serving / "versions" / shop.kept()[0])
-    assert shop.served.stat().st_mode & 0o222 == 0
+    assert shop.kept() == [shop.version_id()]
+    for name in ("tally", "kpis"):
+        opened = shop.serving / f"{name}.duckdb"
+        assert opened.samefile(shop.version(shop.kept()[0]) / f"{name}.duckdb")
+        assert opened.stat().st_mode & 0o222 == 0
 
 
 def test_a_leftover_of_a_model_that_is_gone_is_not_published(shop: Shop):
@@ -428,7 +431,8 @@ def test_a_second_publish_at_the_same_time_is_refused(shop: Shop):
     code = (
         "import sys, publishing.publish as p\n"
         "read_back = p._read_back\n"
-        "def wait(*a):\n    print('at it', flush=True)\n    input()\n    read_back(*a)\n"
+        "def wait(*a):\n    p._read_back = read_back\n    print('at it', flush=True)\n"
+        "    input()\n    read_back(*a)\n"
         "p._read_back = wait\n"
         "import publishing.__main__ as m\nsys.exit(m.main(['publish']))"
     )
@@ -506,7 +510,7 @@ INTERRUPTS = {
     "in a statement": (
         "import threading; "
         "kill = lambda: os.kill(os.getpid(), signal.SIGINT); "
-        "p._copy_tables = lambda c, *_: (threading.Timer(0.1, kill).start(), c.execute("
+        "p._write = lambda c, *_: (threading.Timer(0.1, kill).start(), c.execute("
         "'select count(*) from range(200000000) t(a) where hash(a) % 7 = 3').fetchall())"
     ),
 }
@@ -535,20 +539,32 @@ def test_an_interrupt_at_the_last_moment_does_not_undo_what_is_served(open_shop:
     assert invocation[:8] in open_shop.version_id() and len(open_shop.kept()) == 2
 
 
-def test_killed_between_serving_and_keeping_the_next_one_keeps_it(open_shop: Shop):
-    open_shop.build_again()
+@pytest.mark.parametrize(
+    ("moment", "is_served"),
+    {
+        "p.seal": False,
+        "v._link": False,
+        "v.Path.rename": False,
+        "v.Path.replace": True,
+    }.items(),
+)
+def test_killed_at_a_moment_the_next_one_serves_it_once(
+    open_shop: Shop, moment: str, is_served: bool
+):
+    """Until the switch is said to be meant nothing is served; then the next one ends it."""
+    first, invocation = open_shop.version_id(), open_shop.build_again()
     code = (
-        "import os, signal, publishing.publish as p\n"
-        "p.keep = lambda *a: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "import os, signal, publishing.publish as p, publishing.versions as v\n"
+        f"{moment} = lambda *a: os.kill(os.getpid(), signal.SIGKILL)\n"
         "import publishing.__main__ as m\nm.main(['publish'])"
     )
     assert open_shop.python("-c", code).returncode == -signal.SIGKILL
-    version = open_shop.version_id()
-    assert is_whole(open_shop.served)
-    assert not (open_shop.serving / "versions" / f"{version}.duckdb").exists()
+    assert open_shop.version_id() == first and is_whole(open_shop.served)
     done = open_shop.run("publish")
-    assert "nothing new to publish" in done.stdout and "which is served" in done.stdout
-    assert f"{version}.duckdb" in open_shop.kept()
+    assert done.returncode == 0, done.stderr
+    assert ("which is served" in done.stdout) == is_served
+    assert invocation[:8] in open_shop.version_id() and len(open_shop.kept()) == 2
+    assert open_shop.leftovers() == [] and open_shop.is_whole(open_shop.version_id())
 
 
 def test_killed_at_any_moment_what_is_served_stays_whole(open_shop: Shop):
@@ -568,7 +584,7 @@ def test_killed_at_any_moment_what_is_served_stays_whole(open_shop: Shop):
         assert is_whole(open_shop.served)
         for name in open_shop.kept():
             if not name.startswith("."):
-                assert is_whole(open_shop.serving / "versions" / name)
+                assert open_shop.is_whole(name)
     assert killed >= 6
     open_shop.build_again()
     assert open_shop.command("publish", "--keep", "2").returncode == 0
@@ -623,7 +639,7 @@ def test_readers_never_notice_a_publish(shop: Shop):
             f"create or replace table marts.{name} as from marts.{name}"
             for name in ("fct_sales_lines", "fct_baskets", "fct_household_months")
         ),
-        # And small, for fifty of them.
+        # And small, for many of them.
         *(
             f"delete from {name} where grain <> 'month' or slice <> 'all'"
             for name in ("marts.kpi_values", "audit.audit_kpis", "audit.audit_measures")
@@ -638,7 +654,7 @@ def test_readers_never_notice_a_publish(shop: Shop):
     try:
         for reader in readers:
             assert reader.stdout.readline() == "ready\n"
-        for _ in range(50):
+        for _ in range(25):
             # The three tables have the same total in each version, and another one in the next.
             shop.change(
                 "update marts.fct_sales_lines set net_sales_usd = net_sales_usd + 1",
@@ -664,13 +680,13 @@ def test_readers_never_notice_a_publish(shop: Shop):
 
 def test_the_latest_versions_are_kept(shop: Shop):
     published = [shop.publish_again(keep=3).version.version_id for _ in range(5)]
-    assert shop.kept() == sorted(f"{version}.duckdb" for version in published[-3:])
+    assert shop.kept() == sorted(version for version in published[-3:])
     listed = shop.query(
         "select version_id from published_versions order by published_at", shop.served
     )
     assert listed == [(version,) for version in published[-3:]]
     for name in shop.kept():
-        assert is_whole(shop.serving / "versions" / name)
+        assert shop.is_whole(name)
 
 
 def test_keep_reaches_publish_and_what_is_removed_is_said(open_shop: Shop):
@@ -681,20 +697,7 @@ def test_keep_reaches_publish_and_what_is_removed_is_said(open_shop: Shop):
     assert len(open_shop.kept()) == 2 and f"removed        {first}" in printed
     # The same build once more, and fewer versions.
     assert open_shop.run("publish", "--keep", "1").returncode == 0
-    assert open_shop.kept() == [f"{open_shop.version_id()}.duckdb"]
-
-
-def test_without_hard_links_versions_are_copies(shop: Shop, monkeypatch: pytest.MonkeyPatch):
-    def no_links(*_: object) -> None:
-        raise OSError("no hard links here")
-
-    monkeypatch.setattr("publishing.versions.os.link", no_links)
-    first = shop.publish().version.version_id
-    shop.publish_again()
-    assert len(shop.kept()) == 2
-    assert not any(shop.served.samefile(shop.serving / "versions" / name) for name in shop.kept())
-    publishing.versions.roll_back(shop.serving)
-    assert shop.version_id() == first and is_whole(shop.served) and shop.leftovers() == []
+    assert open_shop.kept() == [open_shop.version_id()]
 
 
 def test_a_clock_that_was_set_back_does_not_change_the_order(shop: Shop):
@@ -714,9 +717,145 @@ def test_a_clock_that_was_set_back_does_not_change_the_order(shop: Shop):
     ]
 
 
-def test_a_served_file_that_is_damaged_is_replaced(open_shop: Shop):
-    open_shop.served.unlink()
-    open_shop.served.write_text("damaged")
+@pytest.mark.parametrize("opened", ["tally.duckdb", "kpis.duckdb", "current"])
+def test_what_is_put_in_place_of_a_served_file_is_replaced(open_shop: Shop, opened: str):
+    path = open_shop.serving / opened
+    path.unlink()
+    path.write_text("damaged")
+    line = one_error(open_shop.run("alerts"), 1)
+    assert f"{path}: expected a link to" in line and "publish with" in line
+    assert str(path) in open_shop.run("verify").stderr
     done = open_shop.run("publish")
     assert done.returncode == 0 and done.stdout.startswith("published "), done.stderr
-    assert is_whole(open_shop.served)
+    assert open_shop.is_whole(open_shop.version_id()) and open_shop.leftovers() == []
+
+
+def test_what_is_no_published_file_is_told(open_shop: Shop):
+    for name in ("old.duckdb", "versions/20170101T000000Z-00000000.duckdb"):
+        (open_shop.serving / name).write_text("of nobody")
+    listed = open_shop.run("versions").stdout
+    verified = open_shop.run("verify")
+    assert verified.returncode == 1
+    for name in ("old.duckdb", "20170101T000000Z-00000000.duckdb"):
+        assert f"{name}  cannot be read, or is not what was published; remove " in listed
+        assert f"{name}: expected what was published alone, found it; remove " in verified.stderr
+
+
+# Two files
+
+
+def test_the_kpis_have_no_row_of_a_person_and_may_be_read_by_all(open_shop: Shop):
+    kpis = open_shop.serving / "kpis.duckdb"
+    names = {name for (name,) in open_shop.query("select table_name from duckdb_tables()", kpis)}
+    assert {"kpi_values", "kpi_alerts", "kpi_catalog", "audit_kpis"} < names
+    households = {
+        row[0]
+        for table in ("fct_baskets", "fct_household_months", "dim_households")
+        for row in open_shop.query(f"select household_id from marts.{table}")
+    }
+    baskets = {row[0] for row in open_shop.query("select basket_id from marts.fct_baskets")}
+    # By what is in the columns, whatever they are called.
+    for name in names - {"published_tables", "published_versions"}:
+        ((schema, columns),) = open_shop.query(
+            "select schema_name, list(column_name) from duckdb_columns()"
+            f" where table_name = '{name}' and data_type = 'BIGINT' group by all"
+            f" union all select schema_name, [] from duckdb_tables() where table_name = '{name}'"
+            " limit 1",
+            kpis,
+        )
+        for column in columns:
+            values = {
+                row[0]
+                for row in open_shop.query(f'select distinct "{column}" from {schema}.{name}', kpis)
+            }
+            for people in (households, baskets):
+                assert len(values & people) < len(people) / 2, (name, column)
+    tally = open_shop.serving / "tally.duckdb"
+    assert (kpis.stat().st_mode & 0o777, tally.stat().st_mode & 0o777) == (0o444, 0o440)
+    assert kpis.resolve().parent.stat().st_mode & 0o777 == 0o755
+
+
+@pytest.fixture
+def files(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Sets what dbt_project.yml says of the published files."""
+
+    def say(**files: object) -> None:
+        monkeypatch.setattr(
+            "publishing.published_files.project_variables", lambda: {"published_files": files}
+        )
+
+    return say
+
+
+def test_modes_are_those_of_the_project_whatever_the_umask(shop: Shop, files):
+    files(kpis={"mode": "0440"}, tally={"mode": "0400"})
+    before = os.umask(0o077)
+    try:
+        shop.publish()
+    finally:
+        os.umask(before)
+    assert [
+        (shop.serving / name).stat().st_mode & 0o777
+        for name in ("kpis.duckdb", "tally.duckdb", "current/seal.json", "current")
+    ] == [0o440, 0o400, 0o440, 0o750]
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    {
+        "no kpis": ({"tally": {"mode": "0440"}}, "expected files by name, one of them kpis"),
+        "a number": ({"kpis": {"mode": 288}}, "expected permissions to read and no others"),
+        "to write": ({"kpis": {"mode": "0644"}}, "expected permissions to read and no others"),
+        "a word": ({"kpis": "0444"}, "kpis: expected `mode` and perhaps `without_columns`"),
+        "a path": (
+            {"kpis": {"mode": "0444"}, "../x": {"mode": "0444"}},
+            "expected a name of lower-case letters",
+        ),
+        "columns": (
+            {"kpis": {"mode": "0444", "without_columns": "household_id"}},
+            "without_columns: expected names of columns, found: household_id",
+        ),
+        "a name that tables have and files do not": (
+            {"kpis": {"mode": "0444"}},
+            "meta: published_in: expected some of kpis",
+        ),
+        "a person's id": (
+            {
+                "kpis": {"mode": "0444"},
+                "tally": {"mode": "0444", "without_columns": ["HOUSEHOLD_ID"]},
+            },
+            "expected no column household_id in a table of tally.duckdb",
+        ),
+    }.values(),
+)
+def test_published_files_that_are_not_of_their_form_are_refused(
+    published: Shop, files, setting: dict, expected: str
+):
+    files(**setting)
+    assert expected in refused(published)
+
+
+def test_what_is_no_table_is_not_left_out_without_a_word(published: Shop):
+    path = published.target / "manifest.json"
+    manifest = json.loads(path.read_text())
+    for node in manifest["nodes"].values():
+        if node["name"] == "int_kpis__catalog_checked":
+            node["config"]["meta"]["published_in"] = ["kpis"]
+    path.write_text(json.dumps(manifest))
+    line = refused(published)
+    assert line.startswith("intermediate.int_kpis__catalog_checked: meta: published_in: expected")
+    assert "a view is not published" in line
+
+
+def test_the_report_and_the_alerts_need_the_kpis_alone(open_shop: Shop, tmp_path: Path):
+    code = (
+        "import duckdb\nconnect = duckdb.connect\n"
+        "def kpis(path=':memory:', *a, **k):\n"
+        "    assert 'tally.duckdb' not in str(path), path\n    return connect(path, *a, **k)\n"
+        "duckdb.connect = kpis\n"
+        "import publishing.__main__ as m\n"
+        f"assert m.main(['report', '--folder', {str(tmp_path / 'reports')!r}]) == 0\n"
+        "assert m.main(['alerts']) == 0"
+    )
+    done = open_shop.python("-c", code)
+    assert done.returncode == 0, done.stderr

@@ -89,22 +89,19 @@ def test_an_unknown_version_is_answered_with_the_nearest(shop: Shop, three: list
     assert shop.version_id() == three[2]
 
 
-def test_a_version_that_was_changed_is_refused(shop: Shop, three: list[str]):
-    path = shop.serving / "versions" / f"{three[0]}.duckdb"
+@pytest.mark.parametrize("name", ["kpis.duckdb", "tally.duckdb"])
+def test_a_version_that_was_changed_is_refused(shop: Shop, three: list[str], name: str):
+    path = shop.version(three[0]) / name
     changed = shop.folder / "changed.duckdb"
-    shutil.copy(path, changed)
-    changed.chmod(0o644)
+    shutil.copyfile(path, changed)
     with duckdb.connect(changed) as connection:
         connection.execute(
             "update marts.kpi_values set value = coalesce(value, 0) + 1"
             " where rowid = (select min(rowid) from marts.kpi_values)"
         )
-        # Into the file, which alone is copied below.
-        connection.execute("force checkpoint")
     path.unlink()
-    shutil.copy(changed, path)
-    # In a process of its own: within one, DuckDB may still know the file as it was.
-    line = one_error(shop.command("rollback", three[0]), 2)
+    shutil.copyfile(changed, path)
+    line = one_error(shop.run("rollback", three[0]), 2)
     assert f"version {three[0]}: expected one that is kept, found none" in line
     assert (
         f"{three[0]}  cannot be read, or is not what was published" in shop.run("versions").stdout
@@ -112,18 +109,26 @@ def test_a_version_that_was_changed_is_refused(shop: Shop, three: list[str]):
     assert shop.version_id() == three[2]
 
 
+@pytest.mark.parametrize("name", ["kpis.duckdb", "tally.duckdb", "seal.json"])
 def test_a_version_that_cannot_be_read_is_listed_as_such_and_in_nobody_s_way(
-    shop: Shop, three: list[str]
+    shop: Shop, three: list[str], name: str
 ):
-    path = shop.serving / "versions" / f"{three[1]}.duckdb"
-    path.unlink()
-    path.write_text("damaged")
+    folder = shop.version(three[1])
+    (folder / name).unlink()
+    (folder / name).write_text("damaged")
     printed = shop.run("versions").stdout
-    assert f"{three[1]}  cannot be read, or is not what was published; remove {path}" in printed
+    assert f"{three[1]}  cannot be read, or is not what was published; remove {folder}" in printed
     assert shop.run("rollback").returncode == 0
     assert shop.version_id() == three[0]
     assert "expected one that is kept" in one_error(shop.run("rollback", three[1]), 2)
     shop.publish_again()
+
+
+def test_a_version_under_the_name_of_another_is_refused(shop: Shop, three: list[str]):
+    for path in shop.version(three[0]).iterdir():
+        path.unlink()
+    shutil.copytree(shop.version(three[2]), shop.version(three[0]), dirs_exist_ok=True)
+    assert "expected one that is kept" in one_error(shop.run("rollback", three[0]), 2)
 
 
 def test_after_a_rollback_the_same_build_is_not_published_again(shop: Shop, three: list[str]):
@@ -149,7 +154,7 @@ def test_the_version_that_is_served_is_kept_however_old(shop: Shop, three: list[
     roll_back(shop.serving, three[0])
     done = shop.run("publish", "--keep", "1")
     assert done.returncode == 0 and "nothing new" in done.stdout
-    assert shop.kept() == sorted(f"{version}.duckdb" for version in (three[0], three[2]))
+    assert shop.kept() == sorted((three[0], three[2]))
 
 
 def test_a_rollback_during_a_publish_is_refused(shop: Shop, three: list[str]):

@@ -262,6 +262,7 @@ class Stage:
         self.project = DbtProject(self.work, None)
         self.serving = self.work / "serving"
         self.served = self.serving / "tally.duckdb"
+        self.kpis = self.serving / "kpis.duckdb"
         self.temporary = folder / "temporary"
         self.output = folder / "output"
         for path in (self.temporary, self.output, folder / "looked_at"):
@@ -290,6 +291,11 @@ class Stage:
             )
 
     @property
+    def opened(self) -> set[str]:
+        """What the serving folder has, however many versions there are."""
+        return {".lock", "versions", "current", "tally.duckdb", "kpis.duckdb"}
+
+    @property
     def warehouse(self) -> Path:
         return self.project.warehouse
 
@@ -302,7 +308,7 @@ class Stage:
         kept = self.folder / state
         if kept.exists():
             # dbt's folder as it is, but for what takes time to copy and nobody reads.
-            shutil.copytree(kept, self.work, dirs_exist_ok=True)
+            shutil.copytree(kept, self.work, symlinks=True, dirs_exist_ok=True)
 
     def _keep(self, state: str) -> None:
         (self.folder / state).mkdir()
@@ -311,6 +317,7 @@ class Stage:
                 shutil.copytree(
                     path,
                     self.folder / state / path.name,
+                    symlinks=True,
                     ignore=shutil.ignore_patterns("compiled", "run"),
                 )
         self.contents[state] = self.held()
@@ -368,8 +375,8 @@ class Stage:
             return lambda process: "Loading " in process.err
         if command == "dbt build":
             return lambda process: " START " in process.out
-        there = self.serving_files()
-        return lambda _: bool(self.serving_files() - there - {".lock", "versions"})
+        making = self.serving / "versions" / ".new-version"
+        return lambda _: any(making.glob("*.duckdb"))
 
     # What is there
 
@@ -381,7 +388,7 @@ class Stage:
 
     def versions(self) -> list[str]:
         """Give the ids of the versions that are kept, oldest first."""
-        return sorted(path.stem for path in (self.serving / "versions").glob("*.json"))
+        return sorted(path.parent.name for path in self.serving.glob("versions/*/seal.json"))
 
     def held(self) -> Contents:
         """Sum up what the warehouse holds."""
@@ -399,7 +406,9 @@ class Stage:
         return differing(held, expected)
 
     def published_now(self) -> Contents:
-        """Sum up what readers see."""
+        """Sum up what readers see: both files are of one version."""
+        folders = {path.resolve().parent for path in (self.served, self.kpis) if path.exists()}
+        assert len(folders) <= 1, folders
         return published_contents(copied(self.served, self.folder / "looked_at"))
 
 
@@ -535,6 +544,7 @@ def published_contents(path: Path | None) -> Contents:
     with duckdb.connect(path, read_only=True) as connection:
         recorded = connection.execute(
             "select table_schema, table_name, row_count, checksum from published_tables"
+            " where list_contains(published_in, 'tally')"
         ).fetchall()
         assert len(recorded) > 15
         for schema, table, rows, checksum in recorded:

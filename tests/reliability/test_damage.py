@@ -108,14 +108,16 @@ def test_serving_folder_that_cannot_be_written(stage: Stage, tried):
     row["recovered"] = "next run, once it can be written"
 
 
+@pytest.mark.parametrize("name", ["served", "kpis"])
 @DAMAGES
-def test_damaged_served_file(stage: Stage, damage, tried):
-    row = tried("publish", "damaged served file", damage.__name__)
+def test_damaged_served_file(stage: Stage, damage, name: str, tried):
+    row = tried("publish", f"damaged served file: {name}", damage.__name__)
     stage.restore("built 2")
-    remains = damaged(stage.served, damage)
+    path = getattr(stage, name).resolve()
+    remains = damaged(path, damage)
     line = error_line(stage.run_other("python", "-m", "publishing", "alerts"))
-    assert str(stage.served) in line and "publish with" in line
-    assert digest(stage.served) == remains
+    assert str(path) in line and "publish with" in line
+    assert digest(path) == remains
 
     came_to = stage.run("publish", 2)
 
@@ -127,9 +129,8 @@ def test_damaged_served_file(stage: Stage, damage, tried):
 @DAMAGES
 def test_damaged_served_file_is_replaced_by_a_rollback(stage: Stage, damage, tried):
     row = tried("rollback", "damaged served file", damage.__name__)
-    # In the state before, the served file and the kept version are two files with one content.
-    stage.restore("built 2")
-    damaged(stage.served, damage)
+    stage.restore("published 2")
+    damaged(stage.served.resolve(), damage)
     came_to = stage.run_other("python", "-m", "publishing", "rollback")
     assert came_to.code == 0, came_to
     assert differing(stage.published_now(), stage.published[1]) == []
@@ -140,17 +141,18 @@ def test_damaged_served_file_is_replaced_by_a_rollback(stage: Stage, damage, tri
 def test_damaged_kept_version(stage: Stage, damage, tried):
     row = tried("publish", "damaged kept version", damage.__name__)
     stage.restore("built 2")
-    (version,) = (stage.serving / "versions").glob("*.duckdb")
-    remains = damaged(version, damage)
+    (version,) = stage.versions()
+    folder = stage.serving / "versions" / version
+    remains = damaged(folder / "tally.duckdb", damage)
 
     came_to = stage.run("publish", 2)
 
     assert came_to.code == 0, came_to
     assert differing(stage.published_now(), stage.published[2]) == []
     listed = stage.run_other("python", "-m", "publishing", "versions")
-    assert f"cannot be read, or is not what was published; remove {version}" in listed.out, listed
-    came_to = stage.run_other("python", "-m", "publishing", "rollback", version.stem)
-    assert version.stem in error_line(came_to, came_to.code)
-    assert digest(version) == remains
+    assert f"cannot be read, or is not what was published; remove {folder}" in listed.out, listed
+    came_to = stage.run_other("python", "-m", "publishing", "rollback", version)
+    assert version in error_line(came_to, came_to.code)
+    assert digest(folder / "tally.duckdb") == remains
     assert differing(stage.published_now(), stage.published[2]) == []
     row["recovered"] = "next publish"

@@ -107,22 +107,23 @@ def changes(path: Path, statement: str) -> bool:
     return count > 0
 
 
-@pytest.mark.parametrize("schema", ["marts", "audit", "seeds"])
-def test_served_file(shop: Shop, tmp_path: Path, schema: str, tried):
-    whole = Path(shutil.copy2(shop.served, tmp_path))
-    rows = Rows(tried, "alerts, verify", f"served {schema}")
-    for _, kind, statement in [*edits_of_tables(shop, schema, shop.served)]:
-        edit_served(shop, statement)
+@pytest.mark.parametrize("name", ["kpis", "tally"])
+def test_served_file(shop: Shop, tmp_path: Path, name: str, tried):
+    path = (shop.serving / f"{name}.duckdb").resolve()
+    whole = Path(shutil.copy2(path, tmp_path))
+    rows = Rows(tried, "alerts, verify", f"served {path.name}")
+    edits = [edit for schema in SCHEMAS for edit in edits_of_tables(shop, schema, path)]
+    for _, kind, statement in edits:
+        edit_served(shop, statement, name)
         line = one_error(shop.run("alerts"), 1)
-        assert line.startswith(f"error: published file {shop.served}: expected "), statement
+        assert line.startswith(f"error: published file {path}: expected "), statement
         done = shop.run("verify")
-        assert done.returncode == 1 and str(shop.served) in done.stderr, statement
+        assert done.returncode == 1 and str(path) in done.stderr, statement
         rows.refused(kind)
-        # Into the same file: the version that is kept is this one.
-        shop.served.chmod(0o644)
-        shutil.copyfile(whole, shop.served)
-        shutil.copystat(whole, shop.served)
-    assert len(rows.by_kind) >= 3
+        path.chmod(0o644)
+        shutil.copyfile(whole, path)
+        shutil.copystat(whole, path)
+    assert len(rows.by_kind) >= 5
     assert shop.run("alerts").returncode == 0
 
 
@@ -132,7 +133,7 @@ def test_version_to_roll_back_to(shop: Shop, edit: str, tried):
     row = tried("rollback, verify", "edit", f"version that is kept: {edit}")
     first = shop.version_id()
     shop.publish()
-    kept, served = shop.serving / "versions" / f"{first}.duckdb", shop.version_id()
+    kept, served = shop.version(first) / "kpis.duckdb", shop.version_id()
     before = kept.stat()
     kept.chmod(0o644)
     with duckdb.connect(kept) as connection:

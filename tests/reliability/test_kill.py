@@ -128,10 +128,12 @@ def assert_tidy(stage: Stage, versions: int) -> None:
     """Nothing lies about that a killed run left."""
     assert {path.name for path in stage.warehouse.parent.iterdir()} == {"tally.duckdb"}
     assert list(stage.temporary.iterdir()) == []
-    files = stage.serving_files() - {".lock", "versions", "tally.duckdb"}
-    # Each with its seal.
-    assert len(files) == 2 * versions, files
-    assert all(re.fullmatch(r"versions/[^.]+\.(duckdb|json)", name) for name in files), files
+    files = stage.serving_files() - stage.opened
+    # The folder of each, its two files and their seal.
+    assert len(files) == 4 * versions, files
+    assert all(re.fullmatch(r"versions/[^./]+(/\w+\.(duckdb|json))?", name) for name in files), (
+        files
+    )
 
 
 @pytest.mark.parametrize("kill", PLANNED, ids=str)
@@ -295,7 +297,7 @@ def killed_at(stage: Stage, step: int, *arguments: str) -> bool:
                     and isinstance(details[2], int)
                     and details[2] & (os.O_WRONLY | os.O_RDWR)
                 )
-                if not is_change or not str(details[0]).startswith(str(stage.serving)):
+                if not is_change or str(stage.serving) not in " ".join(map(str, details)):
                     return
                 if next(changes) == step:
                     os.kill(os.getpid(), signal.SIGKILL)

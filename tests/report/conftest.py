@@ -4,13 +4,12 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import duckdb
 import pytest
 from browser import CHROMIUM, Browser
 from dbt_project import DbtProject, succeeded
+from published import change_published
 
 from publishing.report import write
-from publishing.versions import read_version, seal
 
 Alter = Callable[..., Path]
 
@@ -35,18 +34,13 @@ def reports(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def alter(published: Path, tmp_path: Path) -> Alter:
-    """Makes a published file that is another one in what some statements change."""
+    """Makes published KPIs that are other ones in what some statements change."""
 
     def make(*statements: str) -> Path:
         serving = tmp_path / "altered"
-        (serving / "versions").mkdir(parents=True)
-        path = Path(shutil.copy(published, serving))
-        path.chmod(0o600)
-        with duckdb.connect(path) as connection:
-            for statement in statements:
-                connection.execute(statement)
-        seal(serving, path, read_version(path).version_id)
-        return path
+        shutil.copytree(published.parent, serving, symlinks=True)
+        change_published(serving, *statements)
+        return serving / "kpis.duckdb"
 
     return make
 
