@@ -172,6 +172,8 @@ def load(
                     outcomes = [
                         parts[item.table.source].outcome(item, is_loaded=True) for item in counted
                     ]
+                    # It may have been set back meanwhile.
+                    refuse_an_earlier_clock(connection)
                     hold_interrupts()
                 for name in parts:
                     # The copies that dlt merges from. (Its own `load.truncate_staging_dataset`

@@ -89,15 +89,8 @@
         ~ 'build_number bigint not null, table_schema varchar not null,'
         ~ ' table_name varchar not null, row_count bigint not null, checksum varchar not null)'
     ) -%}
+    {%- do refuse_an_earlier_clock() -%}
     {%- set loads = '(' ~ build_loads() ~ ')' -%}
-    {%- set fault = clock_fault(*run_query(
-        "select strftime(now() at time zone 'UTC', '%Y-%m-%d %H:%M:%S'),"
-        ~ " strftime((select max(coalesce(ended_at, began_at)) at time zone 'UTC' from builds.builds), '%Y-%m-%d %H:%M:%S'),"
-        ~ " strftime((select max(inserted_at) at time zone 'UTC' from " ~ loads ~ "), '%Y-%m-%d %H:%M:%S')"
-    ).rows[0]) -%}
-    {%- if fault -%}
-        {{ exceptions.raise_compiler_error(fault) }}
-    {%- endif -%}
     {#- The tables are not what a build before has tested any more. -#}
     {%- do run_query('delete from builds.build_tables') -%}
     {%- do run_query(
@@ -154,6 +147,29 @@
     ) -}}
 {%- endmacro %}
 
+{# Refuses a clock that was set back: before a build, and before each snapshot, for it may be set back
+   within a build. What a snapshot once wrote is history that no later build mends. #}
+{% macro refuse_an_earlier_clock() -%}
+    {%- if execute -%}
+        {%- do adapter.dispatch('refuse_an_earlier_clock', 'tally')() -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro default__refuse_an_earlier_clock() -%}
+{%- endmacro %}
+
+{% macro duckdb__refuse_an_earlier_clock() -%}
+    {%- set fault = clock_fault(*run_query(
+        "select strftime(now() at time zone 'UTC', '%Y-%m-%d %H:%M:%S'),"
+        ~ " strftime((select max(coalesce(ended_at, began_at)) at time zone 'UTC' from builds.builds), '%Y-%m-%d %H:%M:%S'),"
+        ~ " strftime((select max(inserted_at) at time zone 'UTC' from (" ~ build_loads()
+        ~ ")), '%Y-%m-%d %H:%M:%S')"
+    ).rows[0]) -%}
+    {%- if fault -%}
+        {{ exceptions.raise_compiler_error(fault) }}
+    {%- endif -%}
+{%- endmacro %}
+
 {# What is wrong with the clock, or nothing: it says what it said before, or later. Versions of
    products and households would begin after they end. #}
 {% macro clock_fault(now, latest_build, latest_load) -%}
@@ -161,7 +177,7 @@
         {%- if at and now < at -%}
             {{- return(
                 "clock: expected a time after that of the latest " ~ what ~ ", " ~ at ~ " UTC, found "
-                ~ now ~ " UTC; nothing was built: set this machine's clock right and build again"
+                ~ now ~ " UTC; set this machine's clock right and build again"
                 ~ (", or, where the clock was wrong then, wait until that time is past")
             ) -}}
         {%- endif -%}

@@ -49,6 +49,8 @@ IMPORTS = {
     "scripts/summarize_run.py": ("duckdb",),
 }
 LENGTH = struct.Struct("!Q")
+# A variable that says where a forked dbt writes what is parsed, for dbt as it starts by itself.
+KEEP_PARSED = "TALLY_TEST_KEEP_PARSED"
 # What the processes of a run compile once for all of them.
 TEMPLATES = Path(os.environ[HOME]) / "templates"
 
@@ -455,15 +457,19 @@ def _start_from(parsed: Any) -> None:
     global _start
     _start = parsed
     from dbt.flags import get_flags
-    from dbt.parser.manifest import ManifestLoader
+    from dbt.parser.manifest import ManifestLoader, extended_mashumaro_encoder
 
     def read(loader: ManifestLoader) -> Any:
         if parsed is None or not get_flags().PARTIAL_PARSE:
             return None
         # The warehouse's path is part of it; no node has it.
         parsed.state_check.profile_hash = loader.manifest.state_check.profile_hash
-        return parsed if loader.is_partial_parsable(parsed)[0] else None
+        if not loader.is_partial_parsable(parsed)[0]:
+            return None
+        if path := os.environ.get(KEEP_PARSED):
+            Path(path).write_bytes(parsed.to_msgpack(extended_mashumaro_encoder))
+        return parsed
 
     ManifestLoader.read_manifest_for_partial_parse = read
-    # Nobody would read the file.
+    # Nobody would read the file, but who asks for it.
     ManifestLoader.write_manifest_for_partial_parse = lambda loader: None

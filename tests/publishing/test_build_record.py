@@ -9,75 +9,12 @@ import signal
 import subprocess
 from pathlib import Path
 
-import duckdb
 import pytest
 from company import small_company
 from dbt_project import BUILD, DbtProject, copy_of_project
+from edits import EDITS, FIRST_FIGURE, SERVED_EDITS, edit_served
 from synthetic import Shop, one_error
-from test_publish import FIRST_FIGURE, refused
-
-# One cent, one row, one label, at every stage: what is changed, and how.
-EDITS = {
-    "raw amount": (
-        "raw_retail_db.transactions",
-        "update raw_retail_db.transactions set sales_value = sales_value + 0.01"
-        " where rowid = (select min(rowid) from raw_retail_db.transactions)",
-    ),
-    "raw row": (
-        "raw_retail_db.products",
-        "delete from raw_retail_db.products where product_id = 30",
-    ),
-    "raw label": (
-        "raw_retail_db.products",
-        "update raw_retail_db.products set department = 'GROCERIES' where product_id = 1",
-    ),
-    "control total": (
-        "raw_retail_db.load_control_totals",
-        "update raw_retail_db.load_control_totals set value = 1",
-    ),
-    "snapshot": (
-        "snapshots.snap_products",
-        "update snapshots.snap_products set dbt_valid_from = dbt_valid_from - interval 1 day",
-    ),
-    "fact amount": (
-        "marts.fct_sales_lines",
-        "update marts.fct_sales_lines set net_sales_usd = net_sales_usd + 0.01,"
-        " customer_paid_usd = customer_paid_usd + 0.01, gross_sales_usd = gross_sales_usd + 0.01"
-        " where rowid = (select min(rowid) from marts.fct_sales_lines)",
-    ),
-    "fact row twice": (
-        "marts.fct_baskets",
-        "insert into marts.fct_baskets from marts.fct_baskets limit 1",
-    ),
-    "dimension label": (
-        "marts.dim_households",
-        "update marts.dim_households set age_band = '?' where household_id = 101",
-    ),
-    "target": (
-        "marts.kpi_values",
-        f"update marts.kpi_values set target = 1 where {FIRST_FIGURE}",
-    ),
-    "status": (
-        "marts.kpi_values",
-        f"update marts.kpi_values set status = 'off_target' where {FIRST_FIGURE}",
-    ),
-    "figures and audits together": (
-        "audit.audit_kpis",
-        "update marts.kpi_values set value = value + 1 where kpi_id = 'net_sales';"
-        "update audit.audit_kpis set reported_value = reported_value + 1,"
-        " recomputed_value = recomputed_value + 1 where kpi_id = 'net_sales'",
-    ),
-    "alerts emptied": ("marts.kpi_alerts", "delete from marts.kpi_alerts"),
-    "drivers doubled": (
-        "marts.kpi_drivers",
-        "insert into marts.kpi_drivers from marts.kpi_drivers",
-    ),
-    "catalog": (
-        "seeds.kpi_catalog",
-        "update seeds.kpi_catalog set action = caveats where kpi_id = 'net_sales'",
-    ),
-    "table gone": ("snapshots.snap_households", "drop table snapshots.snap_households"),
-}
+from test_publish import refused
 
 
 @pytest.mark.parametrize("edit", EDITS)
@@ -245,28 +182,6 @@ def test_a_load_under_a_clock_that_was_set_back_is_refused(
 
 
 # Published files
-
-
-def edit_served(shop: Shop, statement: str, name: str = "kpis") -> Path:
-    """Change a served file in place, as a hand does; give where it lies."""
-    path = (shop.serving / f"{name}.duckdb").resolve()
-    mode = path.stat().st_mode
-    path.chmod(0o644)
-    with duckdb.connect(path) as connection:
-        connection.execute(statement)
-    path.chmod(mode)
-    return path
-
-
-SERVED_EDITS = {
-    "cent": "update marts.kpi_values set value = value + 0.01 where kpi_id = 'net_sales'",
-    "label": "update seeds.kpi_catalog set action = 'Do nothing.' where kpi_id = 'net_sales'",
-    "row": "delete from marts.kpi_alerts",
-    "record and table": "delete from marts.kpi_alerts;"
-    "update published_tables set row_count = 0, checksum = '0' where table_name = 'kpi_alerts'",
-    "version": "update published_versions set version_id = 'x'; update published_tables set"
-    " version_id = 'x'",
-}
 
 
 @pytest.mark.parametrize(

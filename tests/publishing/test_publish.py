@@ -16,16 +16,11 @@ from pathlib import Path
 import duckdb
 import pytest
 from dbt_project import DbtProject
+from edits import FIRST_FIGURE
 from synthetic import Shop, is_whole, one_error
 
 import publishing.versions
 from publishing.errors import PublishingError
-
-FIRST_FIGURE = (
-    "kpi_id = 'net_sales' and grain = 'month' and period_start_date = date '2017-06-01'"
-    " and slice = 'department' and slice_value = 'GROCERY'"
-)
-
 
 # What a published file holds
 

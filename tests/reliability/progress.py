@@ -67,12 +67,19 @@ class Progress:
         with self.path.open("a") as file:
             file.write(json.dumps([test, passed.seconds, passed.tried]) + "\n")
 
-    def begin_anew(self) -> None:
-        """Take all for not tried, as the next run does after one that passed as a whole."""
+    def begin(self) -> None:
+        """Begin anew."""
         self.known |= {test: passed.seconds for test, passed in self.passed.items()}
         self.passed = {}
+        self._write({"tree": self.tree, "seed": self.seed, "seconds": self.known})
+
+    def finish(self) -> None:
+        """Let the next run begin anew, and know how long this one took."""
+        seconds = {test: passed.seconds for test, passed in self.passed.items()}
+        self._write({"seconds": self.known | seconds})
+
+    def _write(self, head: dict[str, Any]) -> None:
         self.path.parent.mkdir(exist_ok=True)
-        head = {"tree": self.tree, "seed": self.seed, "seconds": self.known}
         self.path.write_text(json.dumps(head) + "\n")
 
     @property
@@ -110,13 +117,12 @@ def taken_up(root: Path, seed: str | None, other_seed: str) -> Progress:
             test: Passed(seconds, tried)
             for test, seconds, tried in map(json.loads, filter(_is_whole, lines))
         }
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: expected what has passed, found: {error}; remove it") from error
-    progress = Progress(path, seed or found.get("seed") or other_seed, tree, passed)
-    progress.known = found.get("seconds", {})
-    if found.get("tree") != tree or found["seed"] != progress.seed:
+    progress = Progress(path, found.get("seed"), tree, passed, found.get("seconds", {}))
+    if found.get("tree") != tree or seed not in (None, progress.seed):
         progress.seed = seed or other_seed
-        progress.begin_anew()
+        progress.begin()
     return progress
 
 

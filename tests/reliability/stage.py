@@ -25,9 +25,11 @@ import duckdb
 from company import Rows, business_week, small_company, sold_at, write_company
 from dbt_project import BUILD, DbtProject, run
 from environment import ROOT
+from forked import KEEP_PARSED
 
-# Of a command on the small company, which takes seconds: a hang is a failure, not a wait.
-TIMEOUT = 120
+# Of a command on the small company, which takes seconds: a hang is a failure, not a wait. A machine
+# that is busy with other things is none.
+TIMEOUT = 600
 
 COMMANDS = {
     "ingestion": ("python", "-m", "ingestion"),
@@ -228,10 +230,10 @@ class Process:
 
 @dataclass(frozen=True)
 class Duration:
-    """How long a command took undisturbed, and after which time it began to write."""
+    """How long a command took undisturbed, after which time it began to write, or its nodes."""
 
-    total: float
-    until_writing: float
+    total: float = 0
+    until_writing: float = 0
     nodes: int = 0
 
 
@@ -322,15 +324,20 @@ class Stage:
         self.contents[state] = self.held()
 
     def _measure(self, command: str, round_: int) -> Duration:
+        if command == "dbt build":
+            # Where it is, its nodes say.
+            parsed = self.project.target / PARSED
+            parsed.parent.mkdir(exist_ok=True)
+            ended = self.run(command, round_, **{KEEP_PARSED: str(parsed)})
+            assert ended.code == 0, ended
+            return Duration(nodes=int(NUMBER_OF_NODES.search(ended.out)[1]))
         with self.start(command, round_) as process:
             assert process.wait_for(self.writing(command)), process.err
             until_writing = time.monotonic() - process.started
             code = process.wait()
             total = time.monotonic() - process.started
-            ended = Ended(command, code, process.out, process.err)
-            assert code == 0, ended
-        nodes = int(NUMBER_OF_NODES.search(ended.out)[1]) if command == "dbt build" else 0
-        return Duration(total, until_writing, nodes)
+            assert code == 0, Ended(command, code, process.out, process.err)
+        return Duration(total, until_writing)
 
     # Commands
 

@@ -16,6 +16,9 @@ TO_DO = pytest.StashKey[list[str]]()
 # A test's steps (setup, call, teardown) that passed.
 SECONDS = pytest.StashKey[dict[str, float]]()
 
+# Nothing failed, and nothing came between; where a run was killed at its very end, nothing is left.
+ENDED = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+
 # One row of what was tried, and whether the test that tried it passed.
 Row = tuple[dict[str, Any], bool]
 
@@ -38,8 +41,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     progress = config.stash.get(PROGRESS, None)
     if not progress:
         return
-    if all(item.nodeid in progress.passed for item in items):
-        progress.begin_anew()
     done = [item for item in items if item.nodeid in progress.passed]
     config.hook.pytest_deselected(items=done)
     items[:] = [item for item in items if item.nodeid not in progress.passed]
@@ -56,7 +57,7 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     lines = [
         f"{len(to_do)} tests to do, about {_minutes(seconds)}"
         if seconds is not None
-        else f"{len(to_do)} tests to do: at half an hour for all on two cores of 2024"
+        else f"{len(to_do)} tests to do, about an hour for all on two cores"
     ]
     if progress.passed:
         lines.append(
@@ -88,10 +89,14 @@ def _tried(report: pytest.TestReport) -> Iterable[dict[str, Any]]:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """What was not tried is not passed."""
-    config = session.config
-    if PROGRESS in config.stash and session.exitstatus == pytest.ExitCode.OK and _left(config):
+    """What was not tried is not passed; where all is, the next run tries it anew."""
+    if PROGRESS not in session.config.stash or session.exitstatus not in ENDED:
+        return
+    if _left(session.config):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    else:
+        session.config.stash[PROGRESS].finish()
+        session.exitstatus = pytest.ExitCode.OK
 
 
 def _left(config: pytest.Config) -> list[str]:
@@ -116,7 +121,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not rows and not progress:
         return
     terminalreporter.section("reliability")
-    for line in _table(rows):
+    for line in _table(rows) if rows else []:
         terminalreporter.write_line(line)
     kills = sum(row["times"] for row, _ in rows if row["fault"] == "SIGKILL")
     seeds = {row["seed"] for row, _ in rows}

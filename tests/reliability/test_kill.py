@@ -1,7 +1,8 @@
 """SIGKILL at any moment: readers see the version before, and the next run finishes without help.
 
-The moments are random and spread over the time that the command took undisturbed; two of three lie
-in the part where it writes. A killed command, like a power cut, cleans nothing up.
+The moments are random and spread over the nodes of a build, or the time that the command took
+undisturbed; two of three lie in the part where it writes. A killed command, like a power cut,
+cleans nothing up.
 """
 
 from __future__ import annotations
@@ -42,9 +43,9 @@ from stage import (
 from publishing.__main__ import main
 from publishing.dbt_record import BUILD_AGAIN
 
-# What is in the warehouse for the time of a load, of a model or of a test: dbt drops a test's
-# failures before it writes them anew.
-PASSING = ("_staging.", "__dbt_", "test_failures.")
+# What is in the warehouse, or is not, for the time of a load, a model, a test or a seed: dbt drops
+# the last two before it writes them anew.
+PASSING = ("_staging.", "__dbt_", "test_failures.", "seeds.")
 
 
 @dataclass(frozen=True)
@@ -76,14 +77,14 @@ def strike(
 ) -> bool:
     """Kill a command when it is through with a share of its work; whether it was still there."""
     duration = stage.durations[kill.command, kill.round]
-    if kill.of > 1 and kill.number % 3 == 0:
-        time.sleep(share * duration.total)
-    elif kill.command == "dbt build":
+    if kill.command == "dbt build":
         # By its nodes, which say how far it is whatever else the machine does.
         nodes = share * (duration.nodes - 2)
         process.wait_for(lambda it: it.nodes > nodes)
         # Within the work on a node, which takes about as long.
         time.sleep(0.1 * (nodes % 1))
+    elif kill.of > 1 and kill.number % 3 == 0:
+        time.sleep(share * duration.total)
     else:
         process.wait_for(writes)
         time.sleep(share * (duration.total - duration.until_writing))
