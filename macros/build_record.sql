@@ -84,15 +84,15 @@
         ~ ' dbt_command varchar not null, dlt_load_ids varchar[] not null,'
         ~ ' began_at timestamptz not null, ended_at timestamptz)'
     ) -%}
-    {%- do run_query(
-        'create table if not exists builds.build_tables ('
-        ~ 'build_number bigint not null, table_schema varchar not null,'
-        ~ ' table_name varchar not null, row_count bigint not null, checksum varchar not null)'
-    ) -%}
     {%- do refuse_an_earlier_clock() -%}
     {%- set loads = '(' ~ build_loads() ~ ')' -%}
     {#- The tables are not what a build before has tested any more. -#}
-    {%- do run_query('delete from builds.build_tables') -%}
+    {%- do run_query(
+        'create or replace table builds.build_tables ('
+        ~ 'build_number bigint not null, table_schema varchar not null,'
+        ~ ' table_name varchar not null, row_count bigint not null, checksum varchar not null,'
+        ~ ' column_names varchar[] not null)'
+    ) -%}
     {%- do run_query(
         "insert into builds.builds select (select coalesce(max(build_number), 0) + 1 from builds.builds), '"
         ~ invocation_id ~ "', '" ~ flags.WHICH
@@ -115,8 +115,13 @@
             ) -%}
         {%- endfor -%}
         {%- do run_query(
-            'insert into builds.build_tables select builds.build_number, held.* from ('
-            ~ held | join(' union all ') ~ ') as held, builds.builds where ' ~ this_build()
+            'insert into builds.build_tables select builds.build_number, held.*,'
+            ~ ' (select list(column_name order by column_index) from duckdb_columns()'
+            ~ ' where database_name = ' ~ quoted(target.database)
+            ~ ' and (schema_name, table_name) = (held.table_schema, held.table_name))'
+            ~ ' from (' ~ held | join(' union all ')
+            ~ ') as held(table_schema, table_name, row_count, checksum), builds.builds where '
+            ~ this_build()
         ) -%}
     {%- endif -%}
     {%- do run_query('update builds.builds set ended_at = now() where ' ~ this_build()) -%}

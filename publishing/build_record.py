@@ -22,7 +22,7 @@ limit 1
 """
 
 HELD = """
-select table_schema, table_name, row_count, checksum
+select table_schema, table_name, column_names, row_count, checksum
 from {database}.builds.build_tables
 where build_number = ?
 order by table_schema, table_name
@@ -36,10 +36,12 @@ class Recorded:
     Attributes:
         dlt_load_ids: All loads that it read.
         tables: (schema, name) to what the table held at its end.
+        columns: (schema, name) to the names of its columns, which the rows say nothing of.
     """
 
     dlt_load_ids: frozenset[str]
     tables: dict[tuple[str, str], Fingerprint]
+    columns: dict[tuple[str, str], list[str]]
 
 
 def recorded_build(connection: duckdb.DuckDBPyConnection, database: str, build: Build) -> Recorded:
@@ -69,7 +71,13 @@ def recorded_build(connection: duckdb.DuckDBPyConnection, database: str, build: 
             f"warehouse: expected it as dbt's latest build on record ({build.invocation_id}) left"
             f" it, found that a {began}{ended} wrote to it; {BUILD_AGAIN}"
         )
-    held = connection.execute(HELD.format(database=database), [found["build_number"]]).fetchall()
+    try:
+        held = connection.execute(
+            HELD.format(database=database), [found["build_number"]]
+        ).fetchall()
+    except duckdb.BinderException:
+        # It was written before columns were.
+        held = []
     if not found["ended_at"] or not held:
         raise PublishingError(
             f"warehouse: expected a build that came to its end, found that the {began} did not;"
@@ -77,7 +85,8 @@ def recorded_build(connection: duckdb.DuckDBPyConnection, database: str, build: 
         )
     return Recorded(
         frozenset(found["dlt_load_ids"]),
-        {(schema, name): Fingerprint(*table) for schema, name, *table in held},
+        {(schema, name): Fingerprint(*table) for schema, name, _, *table in held},
+        {(schema, name): columns for schema, name, columns, *_ in held},
     )
 
 
@@ -94,8 +103,12 @@ def changed_since(
     found = []
     for (schema, name), held in recorded.tables.items():
         expected = f"{schema}.{name}: expected {held.row_count:,} rows as they were tested"
+        relation = f"{database}.{identifier(schema)}.{identifier(name)}"
         try:
-            now = fingerprint(connection, f"{database}.{identifier(schema)}.{identifier(name)}")
+            now = fingerprint(connection, relation)
+            columns = [
+                column for column, *_ in connection.execute(f"from {relation} limit 0").description
+            ]
         except duckdb.CatalogException:
             found.append(f"{expected}, found no table")
             continue
@@ -106,4 +119,6 @@ def changed_since(
             found.append(f"{expected}, found {now.row_count:,}")
         elif now != held:
             found.append(f"{expected}, found rows of other contents")
+        elif columns != recorded.columns[schema, name]:
+            found.append(f"{expected}, found other names of columns")
     return found

@@ -50,6 +50,12 @@ EDITS = {
         "marts.dim_households",
         "update marts.dim_households set age_band = '?' where household_id = 101",
     ),
+    "column names": (
+        "marts.fct_sales_lines",
+        "alter table marts.fct_sales_lines rename column net_sales_usd to passing;"
+        "alter table marts.fct_sales_lines rename column gross_sales_usd to net_sales_usd;"
+        "alter table marts.fct_sales_lines rename column passing to gross_sales_usd",
+    ),
     "target": (
         "marts.kpi_values",
         f"update marts.kpi_values set target = 1 where {FIRST_FIGURE}",
