@@ -257,6 +257,12 @@ def _tables(
                         " without that column"
                     )
         tables.append(table)
+    for file in files:
+        if not any(file in table.published_in for table in tables):
+            raise PublishingError(
+                f"{file}.duckdb: expected tables of dbt's latest build that say so (meta:"
+                f" published_in: [{file}]), found none; {BUILD_AGAIN}"
+            )
     return tables
 
 

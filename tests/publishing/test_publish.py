@@ -858,6 +858,17 @@ def test_what_is_no_table_is_not_left_out_without_a_word(published: Shop):
     assert "a view is not published" in line
 
 
+def test_a_file_without_a_table_is_not_published(published: Shop):
+    """As after an update of the project, before it is built again."""
+    path = published.target / "manifest.json"
+    manifest = json.loads(path.read_text())
+    for node in manifest["nodes"].values():
+        node["config"]["meta"] = {}
+    path.write_text(json.dumps(manifest))
+    line = refused(published)
+    assert line.startswith("kpis.duckdb: expected tables of dbt's latest build that say so")
+
+
 def test_the_report_and_the_alerts_need_the_kpis_alone(open_shop: Shop, tmp_path: Path):
     code = (
         "import duckdb\nconnect = duckdb.connect\n"
