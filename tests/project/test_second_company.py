@@ -31,6 +31,7 @@ OTHER_VARIABLES = {
     "unknown_key": -7,
     "kpi_baseline_periods": {"day": 9, "week": 10, "month": 11},
     "kpi_trailing_periods": {"day": 7, "week": 5, "month": 2},
+    "published_files": {"tally": {"mode": "0400"}},
 }
 NO_SALES = "lines of cancelled or refunded orders; lines without an order"
 SHOP_LINES = """
