@@ -1,7 +1,8 @@
 -- Staging gives required columns without nulls, and ids of the system's own range (variable
--- id_ranges); a promotion is at some place; a system's dated_tables are tables that its source counted.
--- A row here is a column or a table that does not do so, and says what to do; a column's type and that it is there at all are checked
--- before anything is built on it (macro union_of_systems).
+-- id_ranges); a promotion is at some place; a system's dated_tables are tables that its source
+-- counted. A row here is a column or a table that does not do so, and says what to do; a column's
+-- type and that it is there at all are checked before anything is built on it (macro
+-- union_of_systems).
 {% set columns = [] %}
 {% for entity, contract in entities().items() %}
     {% for kind in ['required', 'optional'] %}
