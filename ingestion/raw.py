@@ -134,11 +134,12 @@ def exact(column: str, held_as: str) -> str:
     if held_as != "double":
         return f"cast({number} as decimal(38, 6))"
     # DuckDB itself makes 4432214140.390001 of 4432214140.39. By way of text it is exact, and takes
-    # a hundred times as long: a decimal of at most 15 digits that is the same double is the one.
+    # a hundred times as long: a decimal of at most 15 digits that is the same double is the one. Of
+    # a text with an exponent, such as 5.5e-17, it makes 0.000001.
     short = f"try_cast({number} as decimal(15, 6))"
     return (
-        f"case when cast({short} as double) = {number} then {short}"
-        f" else cast(cast({number} as varchar) as decimal(38, 6)) end"
+        f"case when abs({number}) < 5e-7 then 0 when cast({short} as double) = {number}"
+        f" then {short} else cast(cast({number} as varchar) as decimal(38, 6)) end"
     )
 
 

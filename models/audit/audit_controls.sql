@@ -199,7 +199,7 @@ held as (
         {% for column, (staged, published) in control.get('sums', {}).items() %}
             {% do figures.append((
                 column,
-                'coalesce(sum(cast(cast(' ~ column ~ ' as ' ~ dbt.type_string() ~ ') as decimal(18, 2))), 0)',
+                'coalesce(sum(cast(' ~ column ~ ' as decimal(18, 2))), 0)',
                 'coalesce(sum(' ~ staged ~ '), 0)',
                 'coalesce(sum(' ~ published ~ '), 0)',
             )) %}

@@ -8,10 +8,10 @@ with raw_lines as (
         week,
         count(*) as line_count,
         sum(quantity) as quantity,
-        sum(cast(cast(sales_value as {{ dbt.type_string() }}) as decimal(18, 2))) as net_sales_usd,
-        sum(cast(cast(retail_disc as {{ dbt.type_string() }}) as decimal(18, 2))) as loyalty_discount_usd,
-        sum(cast(cast(coupon_match_disc as {{ dbt.type_string() }}) as decimal(18, 2))) as coupon_match_discount_usd,
-        sum(cast(cast(coupon_disc as {{ dbt.type_string() }}) as decimal(18, 2))) as coupon_discount_usd
+        sum(cast(sales_value as decimal(18, 2))) as net_sales_usd,
+        sum(cast(retail_disc as decimal(18, 2))) as loyalty_discount_usd,
+        sum(cast(coupon_match_disc as decimal(18, 2))) as coupon_match_discount_usd,
+        sum(cast(coupon_disc as decimal(18, 2))) as coupon_discount_usd
     from {{ source('retail_db', 'transactions') }}
     group by week
 

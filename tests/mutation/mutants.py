@@ -198,17 +198,17 @@ MONEY = (
     Mutant(
         name="money_cut_to_cents",
         file="macros/money.sql",
-        original="cast({{ amount }} as {{ dbt.type_string() }})",
-        broken="cast(floor({{ amount }} * 100) / 100 as {{ dbt.type_string() }})",
+        original="cast({{ amount }} as",
+        broken="cast(floor({{ amount }} * 100) / 100 as",
         stands_for="amounts that floating point holds a little too small lose a cent",
         select="stg_retail_db__transactions+",
     ),
     Mutant(
-        name="money_multiplied_in_floating_point",
+        name="money_by_way_of_text",
         file="macros/money.sql",
-        original="cast({{ amount }} as {{ dbt.type_string() }})",
-        broken="{{ amount }}",
-        stands_for="half a cent that floating point holds a little too small is lost",
+        original="cast({{ amount }} as",
+        broken="cast(cast({{ amount }} as varchar) as",
+        stands_for="DuckDB makes a cent of a text such as '5.5e-17'",
         select="stg_retail_db__transactions+",
     ),
     Mutant(

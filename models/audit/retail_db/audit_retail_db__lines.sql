@@ -59,15 +59,9 @@ lines as (
         coalesce(demographics.income, 'Unknown') as household_income_band,
         coalesce(products.brand, '') = 'Private' as is_private,
         promoted.week is not null as is_promoted,
-        cast(
-            100 * cast(cast(transactions.sales_value as {{ dbt.type_string() }}) as decimal(18, 2)) as bigint
-        ) as net_cents,
-        cast(
-            100 * cast(cast(transactions.retail_disc as {{ dbt.type_string() }}) as decimal(18, 2)) as bigint
-        ) as loyalty_cents,
-        cast(
-            100 * cast(cast(transactions.coupon_match_disc as {{ dbt.type_string() }}) as decimal(18, 2)) as bigint
-        ) as match_cents
+        cast(round(transactions.sales_value * 100) as bigint) as net_cents,
+        cast(round(transactions.retail_disc * 100) as bigint) as loyalty_cents,
+        cast(round(transactions.coupon_match_disc * 100) as bigint) as match_cents
     from transactions
     left join products
         on transactions.product_id = products.product_id
