@@ -95,7 +95,9 @@ def test_a_new_column_is_reported_with_what_to_do(loaded: Bench):
 def test_rows_that_are_marked_as_deleted_are_reported():
     table = replace(BY_NAME["demographics"], deletes="keys")
     outcome = LoadedTable(table, at_source=584, written=584, in_warehouse=584, marked=15)
-    assert "not loaded: 15 rows of retail_db.demographics" in command.report([outcome], False)
+    assert command.report([outcome], False)[-1] == (
+        "marked as deleted at the source, not loaded: 15 rows of retail_db.demographics (keys)"
+    )
 
 
 def test_dry_run_without_a_warehouse_makes_none(bench: Bench):
