@@ -178,13 +178,12 @@
 {# What is wrong with the clock, or nothing: it says what it said before, or later. Versions of
    products and households would begin after they end. #}
 {% macro clock_fault(now, latest_build, latest_load) -%}
-    {%- for what, at in [('build', latest_build), ('load', latest_load)] -%}
-        {%- if at and now < at -%}
-            {{- return(
-                "clock: expected a time after that of the latest " ~ what ~ ", " ~ at ~ " UTC, found "
-                ~ now ~ " UTC; set this machine's clock right and build again"
-                ~ (", or, where the clock was wrong then, wait until that time is past")
-            ) -}}
-        {%- endif -%}
-    {%- endfor -%}
+    {%- set at, what = [(latest_build or '', 'build'), (latest_load or '', 'load')] | sort | last -%}
+    {%- if now < at -%}
+        {{- return(
+            "clock: expected a time after that of the latest " ~ what ~ ", " ~ at ~ " UTC, found "
+            ~ now ~ " UTC; set this machine's clock right and build again"
+            ~ ", or, where the clock was wrong then, wait until that time is past"
+        ) -}}
+    {%- endif -%}
 {%- endmacro %}

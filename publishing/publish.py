@@ -200,8 +200,9 @@ def _describe(
     ).fetchone()
     now = datetime.now(UTC)
     if kept:
-        # A clock that was set back must not make the new version older than the others.
-        now = max(now, kept[-1].published_at + timedelta(microseconds=1))
+        # A clock that was set back must not make the new version older than the others; ids, which
+        # have seconds, are in the same order.
+        now = max(now, kept[-1].published_at + timedelta(seconds=1))
     # Published anew within a second, where somebody changed what was published.
     while version_folder(serving, version_id := _version_id(now, build)).exists():
         now += timedelta(seconds=1)
