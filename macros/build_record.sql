@@ -91,7 +91,7 @@
         'create or replace table builds.build_tables ('
         ~ 'build_number bigint not null, table_schema varchar not null,'
         ~ ' table_name varchar not null, row_count bigint not null, checksum varchar not null,'
-        ~ ' column_names varchar[] not null)'
+        ~ ' table_columns varchar[] not null)'
     ) -%}
     {%- do run_query(
         "insert into builds.builds select (select coalesce(max(build_number), 0) + 1 from builds.builds), '"
@@ -116,7 +116,7 @@
         {%- endfor -%}
         {%- do run_query(
             'insert into builds.build_tables select builds.build_number, held.*,'
-            ~ ' (select list(column_name order by column_index) from duckdb_columns()'
+            ~ " (select list(column_name || ' ' || data_type order by column_index) from duckdb_columns()"
             ~ ' where database_name = ' ~ quoted(target.database)
             ~ ' and (schema_name, table_name) = (held.table_schema, held.table_name))'
             ~ ' from (' ~ held | join(' union all ')

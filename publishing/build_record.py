@@ -22,7 +22,7 @@ limit 1
 """
 
 HELD = """
-select table_schema, table_name, column_names, row_count, checksum
+select table_schema, table_name, table_columns, row_count, checksum
 from {database}.builds.build_tables
 where build_number = ?
 order by table_schema, table_name
@@ -36,7 +36,8 @@ class Recorded:
     Attributes:
         dlt_load_ids: All loads that it read.
         tables: (schema, name) to what the table held at its end.
-        columns: (schema, name) to the names of its columns, which the rows say nothing of.
+        columns: (schema, name) to the names and types of its columns, which the sum of its rows
+            says nothing of: 12.34 and 1,234 have one hash.
     """
 
     dlt_load_ids: frozenset[str]
@@ -107,7 +108,8 @@ def changed_since(
         try:
             now = fingerprint(connection, relation)
             columns = [
-                column for column, *_ in connection.execute(f"from {relation} limit 0").description
+                f"{column} {column_type}"
+                for column, column_type, *_ in connection.execute(f"describe {relation}").fetchall()
             ]
         except duckdb.CatalogException:
             found.append(f"{expected}, found no table")
@@ -120,5 +122,5 @@ def changed_since(
         elif now != held:
             found.append(f"{expected}, found rows of other contents")
         elif columns != recorded.columns[schema, name]:
-            found.append(f"{expected}, found other names of columns")
+            found.append(f"{expected}, found other names or types of columns")
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,7 +80,16 @@ def open_for_reading(path: Path, what: str, to_do: str) -> Iterator[duckdb.DuckD
 
 def connect_for_reading(path: Path, what: str, to_do: str) -> duckdb.DuckDBPyConnection:
     """Open a DuckDB file read-only, in UTC; see `open_for_reading`."""
-    if not path.is_file():
+    try:
+        is_there = stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        is_there = False
+    except OSError as error:
+        raise PublishingError(
+            f"{what} {path}: expected a file that can be reached, found: {reason(error)}; ask"
+            " whoever publishes for it"
+        ) from error
+    if not is_there:
         raise PublishingError(f"{what} {path}: expected a DuckDB file, found none; {to_do}")
     try:
         connection = duckdb.connect(path, read_only=True)

@@ -8,6 +8,7 @@ and compared, and only then put in their place.
 from __future__ import annotations
 
 import signal
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,9 @@ from publishing.tested import WAREHOUSE, Tested, latest_build, tested
 from publishing.versions import (
     IN_THE_MAKING,
     Version,
+    broken_seal,
     clean,
+    close,
     forget,
     kept_versions,
     only_one,
@@ -117,7 +120,8 @@ def publish(warehouse: Path, serving: Path, target: Path, versions_to_keep: int)
     files = published_files()
     with only_one(serving):
         new = version_folder(serving, f"{IN_THE_MAKING}version")
-        new.mkdir()
+        # Closed to others until it is sealed: whoever may read what is in it is not asked before.
+        new.mkdir(mode=0o700)
         try:
             return _publish(warehouse, serving, new, build, files, versions_to_keep)
         except duckdb.Error as error:
@@ -140,9 +144,10 @@ def _publish(
     kept = kept_versions(serving)
     with duckdb.connect(config={"temp_directory": str(new)}) as connection:
         found = tested(connection, warehouse, build)
+        tables = _tables(connection, build, files, found)
         served = served_version(serving)
         same = [version for version in kept if version.dbt_invocation_id == build.invocation_id]
-        if same and served:
+        if same and served and _is_as_configured(serving, served, files):
             version = same[-1]
             return Published(
                 version,
@@ -151,7 +156,6 @@ def _publish(
                 removed=forget(serving, kept, [served], versions_to_keep),
             )
         history = kept[max(0, len(kept) - versions_to_keep + 1) :]
-        tables = _tables(connection, build, files, found)
         version = replace(
             _describe(connection, serving, build, found, kept),
             row_count=sum(table.held.row_count for table in tables),
@@ -170,7 +174,19 @@ def _publish(
         # to, and then opens that.
         in_use = [version, *([served] if served else [])]
         removed = forget(serving, [*kept, version], in_use, versions_to_keep)
+        close(serving, {published_file(new, file.name).name: file.mode for file in files.values()})
     return Published(version, is_new=True, is_served=True, removed=removed)
+
+
+def _is_as_configured(serving: Path, served: Version, files: dict[str, PublishedFile]) -> bool:
+    """Whether what is served is in the files, and for the readers, that the project says now.
+
+    All of it is read, for who asks to publish wants it right.
+    """
+    folder = version_folder(serving, served.version_id)
+    modes = {path.stem: stat.S_IMODE(path.stat().st_mode) for path in folder.glob("*.duckdb")}
+    expected = {file.name: file.mode for file in files.values()}
+    return modes == expected and not broken_seal(folder, thorough=True)
 
 
 @contextmanager
@@ -250,6 +266,11 @@ def _tables(
             f"select column_name from (describe {WAREHOUSE}.{table.identifier})"
         ).fetchall()
         for file in names:
+            if file in {schema for schema, _ in build.published_in}:
+                raise PublishingError(
+                    f"{what}: expected a file that is not called as a schema in it, for a query"
+                    f" could mean both, found {file}; give it another name in published_files"
+                )
             for (column,) in columns:
                 if column.lower() in files[file].without_columns:
                     raise PublishingError(

@@ -53,16 +53,15 @@ def _file(name: Any, value: Any) -> PublishedFile:
         raise PublishingError(
             f"{SETTING}: {name}: expected `mode` and perhaps `without_columns`, found: {value}"
         )
-    if not READ_ONLY.fullmatch(str(value["mode"])):
+    mode = value["mode"]
+    if not isinstance(mode, str) or not READ_ONLY.fullmatch(mode):
         raise PublishingError(
             f"{SETTING}: {name}: mode: expected permissions to read and no others, quoted, such as"
-            f' "0444" or "0440", found: {value["mode"]}'
+            f' "0444" or "0440", found: {mode}'
         )
     columns = value.get("without_columns", [])
     if not isinstance(columns, list) or not all(isinstance(column, str) for column in columns):
         raise PublishingError(
             f"{SETTING}: {name}: without_columns: expected names of columns, found: {columns}"
         )
-    return PublishedFile(
-        name, int(value["mode"], 8), frozenset(column.lower() for column in columns)
-    )
+    return PublishedFile(name, int(mode, 8), frozenset(column.lower() for column in columns))

@@ -18,7 +18,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -132,13 +132,15 @@ def broken_seal(folder: Path, *, thorough: bool = False) -> str | None:
     seal = folder / SEAL
     try:
         sealed = {
-            name: (file["size"], file["modified_ns"], file["sha256"])
+            name: (file["size"], file["modified_ns"], str(file["sha256"]))
             for name, file in json.loads(seal.read_text()).items()
         }
     except FileNotFoundError:
         return f"{seal}: expected what was published, found none"
-    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+    except OSError as error:
         return f"{seal}: expected what was published, found: {reason(error)}"
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
+        return f"{seal}: expected what was published, found something else"
     try:
         there = {path.name: path for path in folder.glob("*.duckdb")}
         for name in sorted({*sealed, *there}):
@@ -294,7 +296,7 @@ def strangers(serving: Path, versions: list[Version]) -> list[Path]:
 def _is_of_a_publish(path: Path) -> bool:
     if path.name in (CURRENT, LOCK, "versions") or path.name.startswith(IN_THE_MAKING):
         return True
-    return path.is_symlink() and path.exists() and path.readlink() == Path(CURRENT, path.name)
+    return path.is_symlink() and path.readlink() == Path(CURRENT, path.name)
 
 
 def served_version(serving: Path) -> Version | None:
@@ -328,6 +330,12 @@ def only_one(serving: Path) -> Iterator[None]:
                 f"serving folder {serving}: expected no other publish or rollback, found one that"
                 " is running; wait for its end"
             ) from None
+        for path in (serving / CURRENT, *serving.glob("*.duckdb")):
+            # As in a copy that followed links: no rename replaces it.
+            if path.is_dir() and not path.is_symlink():
+                raise PublishingError(
+                    f"published file {path}: expected a link, found a folder; move it away"
+                )
         try:
             clean(serving)
             yield
@@ -346,6 +354,17 @@ def clean(serving: Path) -> None:
                 shutil.rmtree(path)
             else:
                 path.unlink()
+
+
+def close(serving: Path, modes: Mapping[str, int]) -> None:
+    """Let nobody read more of the versions that are kept than of the one that is served.
+
+    Args:
+        serving: The serving folder.
+        modes: Name of a file to its mode; others are for the owner alone.
+    """
+    for path in serving.glob("versions/*/*.duckdb"):
+        path.chmod(path.stat().st_mode & modes.get(path.name, 0o400))
 
 
 def cannot_write(serving: Path, error: OSError) -> PublishingError:
@@ -378,6 +397,10 @@ def _switch(serving: Path, link: Path) -> None:
         if not opened.is_symlink() or opened.readlink() != expected:
             _link(serving / f"{IN_THE_MAKING}{path.name}", expected).replace(opened)
     link.replace(serving / CURRENT)
+    for path in serving.glob("*.duckdb"):
+        # Of a file that is not published any more.
+        if _is_of_a_publish(path) and not path.exists():
+            path.unlink()
     _to_disk(serving)
 
 

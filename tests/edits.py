@@ -56,6 +56,12 @@ EDITS = {
         "alter table marts.fct_sales_lines rename column gross_sales_usd to net_sales_usd;"
         "alter table marts.fct_sales_lines rename column passing to gross_sales_usd",
     ),
+    # The same digits, and so the same hashes, with the point at another place.
+    "column type": (
+        "marts.fct_baskets",
+        "create or replace table marts.fct_baskets as select * replace"
+        " (cast(net_sales_usd / 100 as decimal(18, 4)) as net_sales_usd) from marts.fct_baskets",
+    ),
     "target": (
         "marts.kpi_values",
         f"update marts.kpi_values set target = 1 where {FIRST_FIGURE}",

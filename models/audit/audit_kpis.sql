@@ -109,11 +109,15 @@ compared as (
         reported.denominator as reported_denominator,
         recomputed.numerator as recomputed_numerator,
         recomputed.denominator as recomputed_denominator,
-        cast(case
-            when not recomputed.is_ratio then recomputed.numerator
+        case
+            when not recomputed.is_ratio then cast(recomputed.numerator as decimal(28, 6))
             when recomputed.denominator <> 0
-                then cast(recomputed.numerator as double) / cast(recomputed.denominator as double)
-        end as decimal(28, 6)) as recomputed_value
+                then
+                    cast(
+                        cast(recomputed.numerator as double) / cast(recomputed.denominator as double)
+                        as decimal(28, 6)
+                    )
+        end as recomputed_value
     from recomputed
     left join reported
         on

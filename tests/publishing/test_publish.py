@@ -816,6 +816,7 @@ def test_modes_are_those_of_the_project_whatever_the_umask(shop: Shop, files):
     {
         "no kpis": ({"tally": {"mode": "0440"}}, "expected files by name, one of them kpis"),
         "a number": ({"kpis": {"mode": 288}}, "expected permissions to read and no others"),
+        "a number of that form": ({"kpis": {"mode": 440}}, "expected permissions to read and no"),
         "to write": ({"kpis": {"mode": "0644"}}, "expected permissions to read and no others"),
         "a word": ({"kpis": "0444"}, "kpis: expected `mode` and perhaps `without_columns`"),
         "a path": (
@@ -844,6 +845,97 @@ def test_published_files_that_are_not_of_their_form_are_refused(
 ):
     files(**setting)
     assert expected in refused(published)
+
+
+def test_a_file_that_is_called_as_a_schema_is_refused(published: Shop, files):
+    files(kpis={"mode": "0444"}, tally={"mode": "0440"}, marts={"mode": "0440"})
+    path = published.target / "manifest.json"
+    manifest = json.loads(path.read_text())
+    for node in manifest["nodes"].values():
+        if "published_in" in node["config"]["meta"]:
+            node["config"]["meta"]["published_in"].append("marts")
+    path.write_text(json.dumps(manifest))
+    assert "expected a file that is not called as a schema in it" in refused(published)
+
+
+def test_what_was_published_is_closed_where_the_project_says_so(open_shop: Shop, files):
+    first = open_shop.version_id()
+    files(kpis={"mode": "0440"}, tally={"mode": "0400"})
+    assert open_shop.run("publish").stdout.startswith("published ")
+    assert open_shop.version_id() != first
+    for version_id in (first, open_shop.version_id()):
+        assert [
+            stat.S_IMODE((open_shop.version(version_id) / name).stat().st_mode)
+            for name in ("kpis.duckdb", "tally.duckdb")
+        ] == [0o440, 0o400]
+        assert open_shop.run("publish").stdout.startswith("nothing new")
+    assert open_shop.run("verify").returncode == 0
+
+
+def test_what_is_being_made_is_closed(shop: Shop):
+    """Killed before it is sealed, too."""
+    code = (
+        "import os, signal, publishing.publish as p\n"
+        "p.seal = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "import publishing.__main__ as m\nm.main(['publish'])"
+    )
+    assert shop.python("-c", code).returncode == -signal.SIGKILL
+    (made,) = (shop.serving / "versions").iterdir()
+    assert (made / "tally.duckdb").exists()
+    assert stat.S_IMODE(made.stat().st_mode) == 0o700
+
+
+def test_rot_that_leaves_the_time_of_change_is_mended_by_what_verify_says(open_shop: Shop):
+    path = (open_shop.serving / "kpis.duckdb").resolve()
+    whole, times = bytearray(path.read_bytes()), path.stat()
+    whole[len(whole) // 2] ^= 0xFF
+    path.chmod(0o644)
+    path.write_bytes(whole)
+    path.chmod(0o444)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert "publish with `python -m publishing publish`" in open_shop.run("verify").stderr
+    assert open_shop.run("publish").stdout.startswith("published ")
+    assert open_shop.is_whole(open_shop.version_id())
+
+
+@pytest.mark.parametrize("name", ["current", "kpis.duckdb"])
+def test_a_folder_in_place_of_a_link_is_named(published: Shop, name: str):
+    """As in a copy of the serving folder that followed the links."""
+    path = published.serving / name
+    target = path.readlink()
+    path.unlink()
+    path.mkdir()
+    assert refused(published).startswith(f"published file {path}: expected a link, found a folder")
+    path.rmdir()
+    path.symlink_to(target)
+
+
+def test_a_file_that_is_not_published_any_more_leaves_no_link(open_shop: Shop, files):
+    files(kpis={"mode": "0444"}, tally={"mode": "0440"}, more={"mode": "0400"})
+    path = open_shop.target / "manifest.json"
+    whole = path.read_text()
+    manifest = json.loads(whole)
+    for node in manifest["nodes"].values():
+        if node["name"] == "dim_dates":
+            node["config"]["meta"]["published_in"].append("more")
+    path.write_text(json.dumps(manifest))
+    open_shop.publish()
+    assert (open_shop.serving / "more.duckdb").exists()
+    files(kpis={"mode": "0444"}, tally={"mode": "0440"})
+    path.write_text(whole)
+    open_shop.publish()
+    assert not os.path.lexists(open_shop.serving / "more.duckdb")
+    assert open_shop.run("verify").returncode == 0
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads whatever the permissions are")
+def test_who_may_not_reach_a_version_is_told_so(open_shop: Shop):
+    (open_shop.serving / "versions").chmod(0o000)
+    try:
+        line = one_error(open_shop.run("alerts"), 1)
+    finally:
+        (open_shop.serving / "versions").chmod(0o755)
+    assert "Permission denied" in line and "ask whoever publishes" in line
 
 
 def test_what_is_no_table_is_not_left_out_without_a_word(published: Shop):
