@@ -9,6 +9,7 @@ if __name__ == "__main__":
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 import argparse
+import json
 import os
 import shutil
 import stat
@@ -218,6 +219,9 @@ def _outcome(published: Published, serving: Path) -> str:
         f"  audits passed  {version.audited_figure_count:,} figures,"
         f" {version.control_total_count:,} control totals",
     ]
+    if published.variables:
+        variables = json.dumps(published.variables, ensure_ascii=False)
+        lines.append(f"  variables      {formatting.shown(variables)} (--vars)")
     if published.removed:
         lines.append(f"  removed        {', '.join(published.removed)}")
     return "\n".join(lines)

@@ -42,7 +42,7 @@ MANIFEST: Shape = {
     "unit_tests?": {"*": {"name": str}},
 }
 RUN_RESULTS: Shape = {
-    "args": {"which?": str},
+    "args": {"which?": str, "vars?": dict},
     "metadata": {"invocation_id": str},
     "results": [
         {"unique_id": str, "status": str, "failures?": int, "relation_name?": str},
@@ -59,10 +59,12 @@ class Build:
         invocation_id: dbt's id of it.
         published_in: (schema, name) of the tables that are to be published, to the files that have
             them, without .duckdb.
+        variables: Those that the command line gave in place of the project's (`--vars`).
     """
 
     invocation_id: str
     published_in: dict[tuple[str, str], tuple[str, ...]]
+    variables: dict[str, Any]
 
 
 def read_manifest(target: Path) -> dict[str, Any]:
@@ -118,6 +120,7 @@ def passed_build(target: Path, database: str) -> Build:
         )
     return Build(
         invocation_id=record["metadata"]["invocation_id"],
+        variables=record["args"].get("vars") or {},
         published_in={
             (node["schema"], node["alias"]): tuple(files)
             for node in manifest["nodes"].values()

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -84,12 +85,14 @@ class Published:
         is_new: Whether it was published now; no when the build was published before.
         is_served: Whether it is what people read; no when it was rolled back from.
         removed: Versions that are no longer kept.
+        variables: Of the build, those that are not the project's own.
     """
 
     version: Version
     is_new: bool
     is_served: bool
     removed: list[str]
+    variables: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,7 @@ def _publish(
                 is_new=False,
                 is_served=version.version_id == served.version_id,
                 removed=forget(serving, kept, [served], versions_to_keep),
+                variables=build.variables,
             )
         history = kept[max(0, len(kept) - versions_to_keep + 1) :]
         version = replace(
@@ -175,7 +179,9 @@ def _publish(
         in_use = [version, *([served] if served else [])]
         removed = forget(serving, [*kept, version], in_use, versions_to_keep)
         close(serving, {published_file(new, file.name).name: file.mode for file in files.values()})
-    return Published(version, is_new=True, is_served=True, removed=removed)
+    return Published(
+        version, is_new=True, is_served=True, removed=removed, variables=build.variables
+    )
 
 
 def _is_as_configured(serving: Path, served: Version, files: dict[str, PublishedFile]) -> bool:
