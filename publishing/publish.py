@@ -12,7 +12,7 @@ import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -160,10 +160,7 @@ def _publish(
                 variables=build.variables,
             )
         history = kept[max(0, len(kept) - versions_to_keep + 1) :]
-        version = replace(
-            _describe(connection, serving, build, found, kept),
-            row_count=sum(table.held.row_count for table in tables),
-        )
+        version = _describe(connection, serving, build, found, kept, tables)
         for file in files.values():
             _write(connection, published_file(new, file.name), file, version, history, tables)
     for file in files.values():
@@ -178,7 +175,7 @@ def _publish(
         # to, and then opens that.
         in_use = [version, *([served] if served else [])]
         removed = forget(serving, [*kept, version], in_use, versions_to_keep)
-        close(serving, {published_file(new, file.name).name: file.mode for file in files.values()})
+        close(serving, {file.name: file.mode for file in files.values()})
     return Published(
         version, is_new=True, is_served=True, removed=removed, variables=build.variables
     )
@@ -214,6 +211,7 @@ def _describe(
     build: Build,
     found: Tested,
     kept: list[Version],
+    tables: list[_Table],
 ) -> Version:
     data_through: date | None
     (data_through,) = connection.execute(
@@ -236,7 +234,7 @@ def _describe(
         data_through_date=data_through,
         audited_figure_count=found.audited.figure_count,
         control_total_count=found.audited.control_total_count,
-        row_count=0,
+        row_count=sum(table.held.row_count for table in tables),
     )
 
 

@@ -361,10 +361,10 @@ def close(serving: Path, modes: Mapping[str, int]) -> None:
 
     Args:
         serving: The serving folder.
-        modes: Name of a file to its mode; others are for the owner alone.
+        modes: Name of a published file to its mode; others are for the owner alone.
     """
     for path in serving.glob("versions/*/*.duckdb"):
-        path.chmod(path.stat().st_mode & modes.get(path.name, 0o400))
+        path.chmod(path.stat().st_mode & modes.get(path.stem, 0o400))
 
 
 def cannot_write(serving: Path, error: OSError) -> PublishingError:
