@@ -33,7 +33,7 @@ TABLES = tuple(table.name for table in shop.tables.TABLES)
 # Statements that change nothing of the company's tables: those about a table that tests make beside
 # them, and about types, settings and rights.
 LEAVES_TABLES = re.compile(
-    r"select |grant |alter (role|user) |set global |(create|drop) (type|domain) "
+    r"select |grant |revoke |alter (role|user) |set global |(create|drop) (type|domain) "
     r"|(create|drop|alter) (table|view) typed\b|(set statement .* for )?insert into typed\b",
     re.IGNORECASE,
 )

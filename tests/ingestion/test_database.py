@@ -956,6 +956,8 @@ def test_a_view_that_lost_what_it_reads_is_one_line(bench: Bench, mysql: MariaDb
     finally:
         mysql.execute("drop view typed")
         mysql.execute("drop table if exists kept")
+        # MariaDB keeps what was granted on a view for the next one of its name.
+        mysql.execute(f"revoke all on typed from {mysql.account}")
     assert line.startswith("table retail_db.typed: expected to read")
     assert "mend the view at the source" in line
 
