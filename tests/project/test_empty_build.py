@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import duckdb
 import pytest
 from dbt_project import BUILD, WITHOUT_TESTS, DbtProject
@@ -19,6 +21,14 @@ EMPTIED = {
 
 def versions(project: DbtProject) -> list[list[tuple]]:
     return [project.fetch(f"from snapshots.{name} order by all") for name in SNAPSHOTS]
+
+
+@pytest.fixture
+def later(emptied: DbtProject, tmp_path: Path) -> DbtProject:
+    """The same of a test's own, to go on from."""
+    project = DbtProject(tmp_path, None)
+    project.restore(emptied.warehouse)
+    return project
 
 
 @pytest.fixture(scope="module")
@@ -52,17 +62,17 @@ def test_build_of_no_rows_is_not_published(emptied: DbtProject):
     assert emptied.fetch("from builds.build_tables") == []
 
 
-def test_build_of_the_rows_makes_all_that_was_there(emptied: DbtProject, built: DbtProject):
-    emptied.dbt(*BUILD, *WITHOUT_TESTS)
-    assert versions(emptied) == versions(built)
-    assert differences(emptied.warehouse, built.warehouse) == []
+def test_build_of_the_rows_makes_all_that_was_there(later: DbtProject, built: DbtProject):
+    later.dbt(*BUILD, *WITHOUT_TESTS)
+    assert versions(later) == versions(built)
+    assert differences(later.warehouse, built.warehouse) == []
 
 
-def test_what_is_emptied_is_missed_in_a_build_of_rows(emptied: DbtProject):
-    with duckdb.connect(emptied.warehouse) as connection:
+def test_what_is_emptied_is_missed_in_a_build_of_rows(later: DbtProject):
+    with duckdb.connect(later.warehouse) as connection:
         for table in EMPTIED.values():
             connection.execute(f"delete from {table}")
-    done = emptied.run("dbt", "--no-use-colors", "test", "--select", *EMPTIED)
+    done = later.run("dbt", "--no-use-colors", "test", "--select", *EMPTIED)
     assert done.returncode == 1
     for name in EMPTIED:
         assert f"in test {name} " in done.stdout
