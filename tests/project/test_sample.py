@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from pathlib import Path
 from decimal import Decimal
+from pathlib import Path
 
 import duckdb
 import pytest
