@@ -232,6 +232,8 @@ def serve(descriptor: int) -> None:
                 del sys.modules[name]
         if kind == "dbt":
             _compile_templates_once()
+            _read_words_for_times_once()
+            _tell_what_is_heard()
             parsed.parse(words)
         gc.collect()
         gc.freeze()
@@ -370,6 +372,35 @@ def _compile_templates_once() -> None:
     Environment.compile = compile_once
 
 
+def _read_words_for_times_once() -> None:
+    """Let agate, which dbt reads rows with, make its words for times once, not once a query."""
+    import parsedatetime
+
+    if not hasattr(parsedatetime.Constants, "cache_info"):
+        parsedatetime.Constants = functools.cache(parsedatetime.Constants)
+
+
+def _tell_what_is_heard() -> None:
+    """Let dbt write no messages that are for finding its faults, where nobody is told them."""
+    from dbt_common.events.base_types import EventLevel
+    from dbt_common.events.event_manager import EventManager
+
+    fire = EventManager.fire_event
+    if hasattr(fire, "__wrapped__"):
+        return
+    of_dbt = {EventLevel.DEBUG, EventLevel.TEST}
+
+    @functools.wraps(fire)
+    def fire_if_heard(
+        manager: Any, event: Any, level: Any = None, *more: Any, **by_name: Any
+    ) -> None:
+        heard = manager.callbacks or any(logger.level in of_dbt for logger in manager.loggers)
+        if heard or (level or event.level_tag()) not in of_dbt:
+            fire(manager, event, level, *more, **by_name)
+
+    EventManager.fire_event = fire_if_heard
+
+
 def _parse(options: tuple[str, ...]) -> Any:
     """Parse, which fills caches of dbt's, too; None where it fails: the command says so itself."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
@@ -430,6 +461,11 @@ def _threads_elsewhere() -> Iterator[None]:
         finally:
             for module in modules:
                 module.py_extract_from_source = dbt_extractor.py_extract_from_source
+
+
+def parsed_project() -> Any:
+    """Give what was parsed, in a process that is forked for a command, to be changed there."""
+    return _start
 
 
 def parse_unit_tests_again() -> None:

@@ -1,12 +1,14 @@
 """Builds a broken copy of the dbt project and says which test noticed.
 
 Every mutant is built in a copy of one warehouse that the project as it is has built. dbt has parsed
-that project; of a mutant it parses what the break touches.
+that project. A break of SQL is put into what was parsed; where no test notices it there, or dbt
+cannot go on from that, dbt parses what the break touches.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -20,6 +22,7 @@ import forked
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.artifacts.schemas.run import RunResult
 from dbt.cli.main import dbtRunner
+from dbt.contracts.graph.manifest import Manifest
 from environment import ROOT
 from mutation.mutants import Mutant
 
@@ -32,6 +35,10 @@ DBT_FILES = (
     "snapshots",
     "tests/dbt",
 )
+WAREHOUSE = Path("warehouse/tally.duckdb")
+# What dbt reads as it parses: where a break has it, dbt parses.
+IN_PARSING = re.compile(r"\b(ref|source|config)\(|{% (macro|test|snapshot)\b")
+CONFIG = re.compile(r"{{\s*config\(.*?\)\s*}}", re.DOTALL)
 # What DuckDB says of a query that ran beside the test that failed, when dbt fails fast.
 CANCELLED = "INTERRUPT Error"
 # What dbt says of a model that its contract, a constraint of its table or the contract of staging
@@ -92,10 +99,18 @@ def copy_project(folder: Path) -> None:
             shutil.copy(source, target)
 
 
-def build(folder: Path, *arguments: str, seeds_changed: bool = False) -> Outcome:
+def build(
+    folder: Path, *arguments: str, seeds_changed: bool = False, parsed: Manifest | None = None
+) -> Outcome:
     """Run `dbt build` in a folder with the project's files and a warehouse.
 
     It changes the process's working directory, so call it in one that is forked for it.
+
+    Args:
+        folder: Where.
+        arguments: dbt's.
+        seeds_changed: Whether unit tests, which hold what a seed says, are parsed again.
+        parsed: What dbt is to take the project for, as it is in memory; it parses nothing.
     """
     os.chdir(folder)
     if seeds_changed:
@@ -103,7 +118,7 @@ def build(folder: Path, *arguments: str, seeds_changed: bool = False) -> Outcome
     silent = ("--quiet", "--log-level", "none", "--log-level-file", "none", "--no-write-json")
     try:
         # What is there already is looked up for what is built, not for everything.
-        run = dbtRunner().invoke(
+        run = dbtRunner(parsed).invoke(
             [*silent, "--no-populate-cache", "build", "--threads", "1", *SYSTEMS, *arguments]
         )
     finally:
@@ -114,6 +129,32 @@ def build(folder: Path, *arguments: str, seeds_changed: bool = False) -> Outcome
     if not run.result.results:
         return Outcome("invalid", "dbt selected nothing")
     return judge(run.result.results)
+
+
+def build_unparsed(folder: Path, mutant: Mutant, *arguments: str) -> Outcome | None:
+    """Run `dbt build` of the project as it was parsed, with the break in its SQL.
+
+    None where the break is of what dbt reads as it parses: configuration, what else is read, or
+    anything that is no SQL.
+    """
+    parsed = forked.parsed_project()
+    if IN_PARSING.search(mutant.original) or IN_PARSING.search(mutant.broken):
+        return None
+    texts = [
+        (node, name)
+        for node, name in [
+            *((node, "raw_code") for node in parsed.nodes.values()),
+            *((macro, "macro_sql") for macro in parsed.macros.values()),
+        ]
+        if node.package_name == "tally"
+        and node.original_file_path == mutant.file
+        and CONFIG.sub("", getattr(node, name)).count(mutant.original) == 1
+    ]
+    if not mutant.file.endswith(".sql") or len(texts) != 1:
+        return None
+    ((node, name),) = texts
+    setattr(node, name, getattr(node, name).replace(mutant.original, mutant.broken))
+    return build(folder, *arguments, parsed=parsed)
 
 
 def judge(results: Iterable[RunResult]) -> Outcome:
@@ -150,17 +191,25 @@ def build_mutant(base: Path, folder: Path, mutant: Mutant) -> Outcome:
         folder: A copy of the project, of the process that tests alone. It is left as it was.
         mutant: The break.
     """
-    warehouse = Path("warehouse/tally.duckdb")
-    (folder / warehouse).parent.mkdir(exist_ok=True)
-    shutil.copy(base / warehouse, folder / warehouse)
-    with duckdb.connect(folder / warehouse) as connection:
-        if mutant.incremental:
-            connection.execute(LOADED_AGAIN)
-        if mutant.snapshots_behind:
-            connection.execute(TAKE_SNAPSHOTS_BACK)
+
+    def start_again() -> None:
+        shutil.rmtree(folder / WAREHOUSE.parent, ignore_errors=True)
+        (folder / WAREHOUSE.parent).mkdir()
+        shutil.copy(base / WAREHOUSE, folder / WAREHOUSE)
+        with duckdb.connect(folder / WAREHOUSE) as connection:
+            if mutant.incremental:
+                connection.execute(LOADED_AGAIN)
+            if mutant.snapshots_behind:
+                connection.execute(TAKE_SNAPSHOTS_BACK)
+
+    start_again()
     arguments = ["--fail-fast", "--select", *mutant.selection.split()]
     if not mutant.incremental:
         arguments.append("--full-refresh")
+    outcome = forked.call(build_unparsed, folder, mutant, *arguments, options=SYSTEMS)
+    if outcome and outcome.verdict == "caught":
+        return outcome
+    start_again()
     build_it = partial(build, seeds_changed=mutant.file.endswith(".csv"))
     with broken(folder, mutant):
         return forked.call(build_it, folder, *arguments, options=SYSTEMS)
