@@ -14,5 +14,5 @@
         coalesce(dbt_valid_to, timestamp '9999-12-31') as valid_to,
         dbt_valid_to is null as is_current
     from {{ snapshot }}
-    where {{ source_system_of(key) }} is not null
+    where {{ is_of_a_built_system() }}
 {%- endmacro %}

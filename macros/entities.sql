@@ -1,7 +1,7 @@
 {# What the business layers need of a source system, entity by entity: the contract of staging. A
    system need not have every entity; of one that it has, its staging model has every column, in the
-   type that stands here. Required columns are never null, optional ones may be. An `id` is a bigint
-   in the system's range (macro system_id). #}
+   type that stands here. Required columns are never null, optional ones may be. An `id` is a text
+   that begins with the system's code (macro source_key). #}
 {% macro entities() -%}
     {{- return({
         'sales_lines': {
@@ -77,7 +77,7 @@
     {%- set columns = {} -%}
     {%- for kind in ['required', 'optional'] -%}
         {%- for column, type in entities()[entity][kind].items() -%}
-            {%- do columns.update({column: 'bigint' if type == 'id' else type}) -%}
+            {%- do columns.update({column: 'string' if type == 'id' else type}) -%}
         {%- endfor -%}
     {%- endfor -%}
     {{- return(columns) -}}

@@ -1,9 +1,11 @@
-{# What each source system gives to the business layers: the staging model of every entity that it
-   has (macro entities), and its tables with rows of single days, whose latest count says how far
-   the days are whole. The variable source_systems says which of them are built. #}
+{# What each source system gives to the business layers: the code that its keys begin with (macro
+   source_key; short ones make a small warehouse), the staging model of every entity that it has
+   (macro entities), and its tables with rows of single days, whose latest count says how far the days
+   are whole. The variable source_systems says which of them are built. #}
 {% macro source_systems() -%}
     {{- return({
         'retail_db': {
+            'code': 'rdb',
             'entities': {
                 'sales_lines': 'stg_retail_db__transactions',
                 'products': 'stg_retail_db__products',
@@ -18,6 +20,7 @@
             'dated_tables': ['transactions', 'coupon_redemptions'],
         },
         'online_shop': {
+            'code': 'web',
             'entities': {
                 'sales_lines': 'stg_online_shop__sales_lines',
                 'products': 'stg_online_shop__items',
@@ -32,17 +35,15 @@
 {# The systems that are built. What is wrong with the variables is one line. #}
 {% macro built_systems() -%}
     {%- set systems = var('source_systems') -%}
-    {%- set fault = source_systems_fault(
-        systems, source_systems(), var('id_ranges'), var('unknown_key')
-    ) -%}
+    {%- set fault = source_systems_fault(systems, source_systems()) -%}
     {%- if fault -%}
         {{ exceptions.raise_compiler_error('dbt_project.yml: ' ~ fault) }}
     {%- endif -%}
     {{- return(systems) -}}
 {%- endmacro %}
 
-{# What is wrong with the variables of the source systems, or nothing. #}
-{% macro source_systems_fault(systems, given, id_ranges, unknown_key) -%}
+{# What is wrong with the variable source_systems and what it names, or nothing. #}
+{% macro source_systems_fault(systems, given) -%}
     {%- set known = given | list -%}
     {%- if systems is string or systems is not sequence or not systems -%}
         {{- return(
@@ -77,42 +78,23 @@
                 ~ ' tables with rows of single days in macros/source_systems.sql'
             ) -}}
         {%- endif -%}
-        {%- if system not in id_ranges -%}
+        {%- set code = given[system].get('code') -%}
+        {%- if not modules.re.fullmatch('[a-z0-9]+', code | string) -%}
             {{- return(
-                'id_ranges: expected the first and last id of ' ~ system ~ ', found none; add them'
+                'source_systems: expected a code of ' ~ system ~ ', of small letters and digits, found '
+                ~ (code or 'none') ~ '; correct it in macros/source_systems.sql'
             ) -}}
         {%- endif -%}
-        {%- set first, last = id_ranges[system] -%}
-        {%- if first <= unknown_key <= last -%}
+        {%- for other in given if other != system and given[other].get('code') == code -%}
             {{- return(
-                'id_ranges: expected no range with the unknown_key ' ~ unknown_key ~ ', found that of '
-                ~ system ~ '; move one of the two'
+                'source_systems: expected a code each, found ' ~ code ~ ' of ' ~ system ~ ' and of '
+                ~ other ~ '; change that of the one that was built last in macros/source_systems.sql'
             ) -}}
-        {%- endif -%}
-        {%- for other in systems if other != system and other in id_ranges -%}
-            {%- set other_first, other_last = id_ranges[other] -%}
-            {%- if first <= other_last and other_first <= last -%}
-                {{- return(
-                    'id_ranges: expected ranges apart, found that of ' ~ system ~ ' and of ' ~ other
-                    ~ ' to share ids; move one of the two'
-                ) -}}
-            {%- endif -%}
         {%- endfor -%}
     {%- endfor -%}
 {%- endmacro %}
 
-{# A system's own id as the warehouse has it: moved into the system's range (variable id_ranges), so
-   that ids of two systems are never mistaken for one another. #}
-{% macro system_id(source_system, id) -%}
-    {{ id }} + {{ var('id_ranges')[source_system][0] }}
-{%- endmacro %}
-
-{# The system whose range an id lies in; null for one that lies in none, such as the unknown key. #}
-{% macro source_system_of(id) -%}
-    case
-        {%- for system in built_systems() %}
-        when {{ id }} between {{ var('id_ranges')[system][0] }} and {{ var('id_ranges')[system][1] }}
-            then '{{ system }}'
-        {%- endfor %}
-    end
+{# Whether a row is of a system that is built. #}
+{% macro is_of_a_built_system(source_system='source_system') -%}
+    {{ source_system }} in ('{{ built_systems() | join("', '") }}')
 {%- endmacro %}

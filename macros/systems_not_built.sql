@@ -2,7 +2,7 @@
    are not, the current versions as the snapshot has them. So a build without a system changes nothing
    of its history, in which its rows would be deleted otherwise; no later build could correct that.
    A build that reads no rows (`--empty`) changes nothing of any system's. #}
-{% macro with_systems_not_built(entity, key, unioned) -%}
+{% macro with_systems_not_built(entity, unioned) -%}
     {%- set columns = entity_columns(entity) -%}
     select
         {{ columns | join(',\n        ') }},
@@ -22,7 +22,7 @@
         dbt_valid_to is null
         and dbt_is_deleted = 'False'
         {%- if not flags.EMPTY %}
-        and {{ source_system_of(key) }} is null
+        and not {{ is_of_a_built_system() }}
         {%- endif %}
     {%- endif -%}
 {%- endmacro %}

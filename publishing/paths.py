@@ -33,7 +33,7 @@ def target_folder() -> Path:
 
 
 def project_variables() -> dict[str, object]:
-    """Give the variables of the dbt project, such as id_ranges.
+    """Give the variables of the dbt project, such as published_files.
 
     Raises:
         PublishingError: the project's file cannot be read, or has none.

@@ -17,6 +17,6 @@
         )
     }}
 
-    {{ with_systems_not_built('survey_answers', 'household_id', ref('int_shared__survey_answers_unioned')) }}
+    {{ with_systems_not_built('survey_answers', ref('int_shared__survey_answers_unioned')) }}
 
 {% endsnapshot %}

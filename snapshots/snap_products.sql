@@ -16,6 +16,6 @@
         )
     }}
 
-    {{ with_systems_not_built('products', 'product_id', ref('int_shared__products_unioned')) }}
+    {{ with_systems_not_built('products', ref('int_shared__products_unioned')) }}
 
 {% endsnapshot %}

@@ -48,7 +48,7 @@ EDITS = {
     ),
     "dimension label": (
         "marts.dim_households",
-        "update marts.dim_households set age_band = '?' where household_id = 101",
+        "update marts.dim_households set age_band = '?' where household_id = 'rdb:101'",
     ),
     "column names": (
         "marts.fct_sales_lines",

@@ -10,7 +10,6 @@
         'retail_db': 'stg_retail_db__load_control_totals',
         'promotion_feed': 'stg_promotion_feed__load_control_totals',
     }) %}
-    {% set in_range = 'between ' ~ var('id_ranges')['retail_db'] | join(' and ') %}
     {% do controls.extend([
         {
             'source': 'retail_db', 'table': 'transactions', 'mart': 'fct_sales_lines',
@@ -35,15 +34,15 @@
         },
         {
             'source': 'retail_db', 'table': 'campaigns', 'mart': 'fct_campaign_households',
-            'staging': 'stg_retail_db__campaigns', 'where': 'campaign_id ' ~ in_range,
+            'staging': 'stg_retail_db__campaigns', 'where': "source_system = 'retail_db'",
         },
         {
             'source': 'retail_db', 'table': 'campaign_descriptions', 'mart': 'dim_campaigns',
-            'staging': 'stg_retail_db__campaign_descriptions', 'where': 'campaign_id ' ~ in_range,
+            'staging': 'stg_retail_db__campaign_descriptions', 'where': "source_system = 'retail_db'",
         },
         {
             'source': 'retail_db', 'table': 'coupons', 'mart': 'bridge_coupon_products',
-            'staging': 'stg_retail_db__coupons', 'where': 'campaign_id ' ~ in_range,
+            'staging': 'stg_retail_db__coupons', 'where': "source_system = 'retail_db'",
             'reasons': {'exact duplicates removed': {
                 'rows': audit_duplicates(
                     source('retail_db', 'coupons'), 'coupon_upc, product_id, campaign_id'
@@ -52,12 +51,12 @@
         },
         {
             'source': 'retail_db', 'table': 'coupon_redemptions', 'mart': 'fct_coupon_redemptions',
-            'staging': 'stg_retail_db__coupon_redemptions', 'where': 'campaign_id ' ~ in_range,
+            'staging': 'stg_retail_db__coupon_redemptions', 'where': "source_system = 'retail_db'",
         },
         {
             'source': 'promotion_feed', 'table': 'promotions', 'mart': 'fct_promotion_weeks',
             'staging': 'stg_promotion_feed__promotions',
-            'where': '(product_id ' ~ in_range ~ ' or product_id = ' ~ var('unknown_key') ~ ')',
+            'where': "source_system = 'retail_db'",
             'reasons': {'second places of a product in a store and week merged': {
                 'rows': audit_duplicates(
                     source('promotion_feed', 'promotions'), 'product_id, store_id, week'

@@ -2,8 +2,8 @@
 --
 -- Every measure of the KPIs once more, straight from the raw tables. The path shares no model and
 -- no macro with the one that it checks, and goes another way where there is one: whole cents in
--- place of decimals, the source's own week, periods counted in place of dates shifted, ids of the
--- systems interleaved in place of moved. To audit another measure, add it here; to audit another
+-- place of decimals, the source's own week, periods counted in place of dates shifted. Each
+-- system's part writes its keys itself. To audit another measure, add it here; to audit another
 -- system, add to `parts` what it has, a model `audit_<system>__<part>` each.
 {% set first_week = "date '" ~ var('first_business_week_start_date') ~ "'" %}
 {% set parts = {
@@ -16,8 +16,8 @@ with lines as (
 
     {% for system in systems if 'lines' in parts[system] %}
         select
-            basket_id * {{ systems | length }} + {{ systems.index(system) }} as basket_id,
-            household_id * {{ systems | length }} + {{ systems.index(system) }} as household_id,
+            basket_id,
+            household_id,
             week,
             local_date,
             store,
@@ -39,14 +39,14 @@ redemptions as (
 
     {% for system in systems if 'redemptions' in parts[system] %}
         select
-            household_id * {{ systems | length }} + {{ systems.index(system) }} as household_id,
+            household_id,
             campaign,
             redemption_date
         from {{ ref('audit_' ~ system ~ '__redemptions') }}
         {{ 'union all' if not loop.last }}
     {% else %}
         select
-            cast(null as bigint) as household_id,
+            cast(null as {{ dbt.type_string() }}) as household_id,
             cast(null as {{ dbt.type_string() }}) as campaign,
             cast(null as date) as redemption_date
         where 1 = 0
@@ -58,7 +58,7 @@ targets as (
 
     {% for system in systems if 'targets' in parts[system] %}
         select
-            household_id * {{ systems | length }} + {{ systems.index(system) }} as household_id,
+            household_id,
             campaign,
             start_date,
             end_date
@@ -66,7 +66,7 @@ targets as (
         {{ 'union all' if not loop.last }}
     {% else %}
         select
-            cast(null as bigint) as household_id,
+            cast(null as {{ dbt.type_string() }}) as household_id,
             cast(null as {{ dbt.type_string() }}) as campaign,
             cast(null as date) as start_date,
             cast(null as date) as end_date

@@ -8,9 +8,8 @@ from typing import Any
 
 import duckdb
 
-from publishing.database import identifier, literal
+from publishing.database import identifier
 from publishing.dbt_record import node_named, parents
-from publishing.errors import PublishingError
 from publishing.trace.audit import Audit, AuditModel
 from publishing.trace.recompute import Recomputation
 
@@ -52,9 +51,9 @@ class Entity:
     """Where the rows of a kind, which the audit has without their loads, are found with them.
 
     Attributes:
-        name: View with the rows of all systems, their ids moved into the system's range.
+        name: View with the rows of all systems.
         key: Columns that a row is known by in the audit.
-        own_key: The same of the view, in the system's own ids.
+        own_key: The same of the view.
     """
 
     name: str
@@ -67,17 +66,17 @@ ENTITIES = {
     "lines": Entity(
         "int_shared__sales_lines_unioned",
         "basket_id, product_id",
-        "basket_id - first_id, product_id - first_id",
+        "basket_id, product_id",
     ),
     "redemptions": Entity(
         "int_shared__coupon_redemptions_unioned",
         "household_id, campaign, redemption_date",
-        "household_id - first_id, cast(campaign_id as varchar), redemption_date",
+        "household_id, campaign_id, redemption_date",
     ),
     "targets": Entity(
         "int_shared__campaign_households_unioned",
         "household_id, campaign",
-        "household_id - first_id, cast(campaign_id as varchar)",
+        "household_id, campaign_id",
     ),
 }
 
@@ -143,7 +142,6 @@ def loads(
     manifest: dict[str, Any],
     audit: Audit,
     recomputation: Recomputation,
-    id_ranges: dict[str, list[int]],
 ) -> list[Load]:
     """Give the loads that brought the rows which a figure counts, system by system.
 
@@ -152,25 +150,15 @@ def loads(
         manifest: dbt's.
         audit: That of the systems that are built.
         recomputation: How the figure is made.
-        id_ranges: System to its first and last id in the warehouse.
-
-    Raises:
-        PublishingError: a system has no range of ids.
     """
     found = []
     for cte, rows in recomputation.rows.items():
         models, entity = audit.of(rows), ENTITIES[rows]
-        first_ids = ", ".join(
-            f"({literal(model.system)}, {_first_id(id_ranges, model.system)})" for model in models
-        )
         brought = connection.execute(
             f"{recomputation.with_rows}\n"
             "select source_system, load_id, count(*)"
             f" from {_relation(manifest, entity)} as entity"
-            f" inner join (values {first_ids}) as systems (source_system, first_id)"
-            " using (source_system)"
-            f" where (source_system, {entity.own_key})"
-            f" in (select (source_system, {entity.key}) from {cte})"
+            f" where ({entity.own_key}) in (select ({entity.key}) from {cte})"
             " group by source_system, load_id order by load_id"
         ).fetchall()
         for model in models:
@@ -183,15 +171,6 @@ def loads(
                 if system == model.system
             ]
     return found
-
-
-def _first_id(id_ranges: dict[str, list[int]], system: str) -> int:
-    if system not in id_ranges:
-        raise PublishingError(
-            f"dbt_project.yml: id_ranges: expected the first and last id of {system}, found none;"
-            " add them"
-        )
-    return id_ranges[system][0]
 
 
 def _completed(connection: duckdb.DuckDBPyConnection, schemas: set[str]) -> dict[str, datetime]:

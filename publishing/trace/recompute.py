@@ -17,10 +17,6 @@ from textwrap import indent
 from publishing.database import literal
 from publishing.trace.audit import MEASURES_MODEL, Audit
 
-# Ids are a system's own, and two systems may have the same ones.
-BASKET = "source_system || ' ' || basket_id"
-HOUSEHOLD = "source_system || ' ' || household_id"
-
 # Measure to what is counted and how, over the rows of its population.
 MEASURES: dict[str, tuple[str, str]] = {
     "net_sales_usd": ("sales", "sum(net_cents) * 0.01"),
@@ -30,28 +26,28 @@ MEASURES: dict[str, tuple[str, str]] = {
     "promoted_net_sales_usd": ("sales", "sum(net_cents) filter (where is_promoted) * 0.01"),
     "line_count": ("sales", "count(*)"),
     "loyalty_discount_line_count": ("sales", "count(*) filter (where loyalty_cents > 0)"),
-    "basket_count": ("sales", f"count(distinct {BASKET})"),
-    "active_household_count": ("sales", f"count(distinct {HOUSEHOLD})"),
+    "basket_count": ("sales", "count(distinct basket_id)"),
+    "active_household_count": ("sales", "count(distinct household_id)"),
     "new_household_count": (
         "sales",
-        f"count(distinct {HOUSEHOLD}) filter (\n"
-        f"    where {HOUSEHOLD} in (select household from newcomers)\n"
+        "count(distinct household_id) filter (\n"
+        "    where household_id in (select household_id from newcomers)\n"
         ")",
     ),
     "previous_active_household_count": (
         "visits",
-        f"count(distinct {HOUSEHOLD}) filter (where is_previous)",
+        "count(distinct household_id) filter (where is_previous)",
     ),
     "retained_household_count": (
         "visits",
-        f"count(distinct {HOUSEHOLD}) filter (\n"
+        "count(distinct household_id) filter (\n"
         "    where\n"
         "        is_previous\n"
-        f"        and {HOUSEHOLD} in (select {HOUSEHOLD} from visits where not is_previous)\n"
+        "        and household_id in (select household_id from visits where not is_previous)\n"
         ")",
     ),
     "coupon_redemption_count": ("redeemed", "count(*)"),
-    "redeeming_household_count": ("redeemed", f"count(distinct {HOUSEHOLD})"),
+    "redeeming_household_count": ("redeemed", "count(distinct household_id)"),
     "running_target_count": ("targeted", "count(*)"),
     "redeeming_target_count": ("targeted", "count(*) filter (where has_redeemed)"),
 }
@@ -184,10 +180,7 @@ def _is_written(figure: Figure, audit: Audit) -> bool:
 def _read(audit: Audit, rows: str) -> dict[str, str]:
     """Give the CTEs with all systems' rows of a kind: what dbt compiled, and their union."""
     models = audit.of(rows)
-    union = "\nunion all by name\n".join(
-        f"select\n    {literal(model.system)} as source_system,\n    *\nfrom {model.name}"
-        for model in models
-    )
+    union = "\nunion all by name\n".join(f"select * from {model.name}" for model in models)
     return {**{model.name: model.sql for model in models}, rows: union}
 
 
@@ -257,8 +250,8 @@ def _sales(figure: Figure) -> dict[str, str]:
     ctes = {"sales": _select(["*"], "lines", [_within(figure, "local_date"), *_sliced(figure)])}
     if any("newcomers" in MEASURES[measure][1] for measure in figure.measures.values()):
         ctes["newcomers"] = (
-            f"select {HOUSEHOLD} as household\nfrom lines\n"
-            f"group by household\nhaving min(local_date) >= date '{figure.start}'"
+            "select household_id\nfrom lines\n"
+            f"group by household_id\nhaving min(local_date) >= date '{figure.start}'"
         )
     return ctes
 
@@ -284,8 +277,7 @@ def _targeted(figure: Figure) -> dict[str, str]:
 exists (
     select 1 from redemptions
     where
-        redemptions.source_system = targets.source_system
-        and redemptions.household_id = targets.household_id
+        redemptions.household_id = targets.household_id
         and redemptions.campaign = targets.campaign
         and redemptions.{_within(figure, "redemption_date")}
 ) as has_redeemed"""

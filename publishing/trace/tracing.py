@@ -12,7 +12,6 @@ import duckdb
 from publishing.database import fetch, open_for_reading, reason
 from publishing.dbt_record import read_manifest
 from publishing.errors import PublishingError
-from publishing.paths import project_variables
 from publishing.trace.audit import Audit, read_audit
 from publishing.trace.find import find
 from publishing.trace.lineage import Load, Step, lineage, loads
@@ -127,21 +126,9 @@ def _trace(
         lineage(connection, manifest, list(figure.measures.values())),
         recomputation,
         fetch(connection, recomputation.statement)[0] if recomputation else {},
-        loads(connection, manifest, audit, recomputation, _id_ranges()) if recomputation else [],
+        loads(connection, manifest, audit, recomputation) if recomputation else [],
         audits[0] if audits else None,
     )
-
-
-def _id_ranges() -> dict[str, list[int]]:
-    """Give each system's first and last id, as the dbt project declares them."""
-    ranges = project_variables().get("id_ranges")
-    try:
-        return {system: [int(first), int(last)] for system, (first, last) in ranges.items()}
-    except (AttributeError, TypeError, ValueError) as error:
-        raise PublishingError(
-            "dbt_project.yml: vars: id_ranges: expected `SYSTEM: [FIRST ID, LAST ID]` each, found:"
-            f" {ranges}; mend the file"
-        ) from error
 
 
 def _check_systems(connection: duckdb.DuckDBPyConnection, audit: Audit, target: Path) -> None:

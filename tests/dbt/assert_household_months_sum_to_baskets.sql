@@ -12,7 +12,7 @@ with baskets as (
     -- A basket on a date that the calendar lacks is of no month, and so of none of the others.
     left join {{ ref('dim_dates') }} as dates
         on baskets.business_date = dates.business_date
-    where baskets.household_id <> {{ var('unknown_key') }}
+    where baskets.household_id <> {{ unknown_key() }}
     group by dates.month_start_date
 
 ),

@@ -32,7 +32,7 @@ current_versions as (
     where
         dbt_valid_to is null
         and dbt_is_deleted = 'False'
-        and {{ source_system_of('household_id') }} is not null
+        and {{ is_of_a_built_system() }}
 
 ),
 

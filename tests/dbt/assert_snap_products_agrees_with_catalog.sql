@@ -30,7 +30,7 @@ current_versions as (
     where
         dbt_valid_to is null
         and dbt_is_deleted = 'False'
-        and {{ source_system_of('product_id') }} is not null
+        and {{ is_of_a_built_system() }}
 
 ),
 

@@ -1,8 +1,8 @@
--- Staging gives required columns without nulls, and ids of the system's own range (variable
--- id_ranges); a promotion is at some place; a system's dated_tables are tables that its source
--- counted. A row here is a column or a table that does not do so, and says what to do; a column's
--- type and that it is there at all are checked before anything is built on it (macro
--- union_of_systems).
+-- Staging gives required columns without nulls, and ids that begin with the system's code (macro
+-- source_key), some of which are found where they should be; a promotion is at some place; a system's
+-- dated_tables are tables that its source counted. A row here is a column or a table that does not do
+-- so, and says what to do; a column's type and that it is there at all are checked before anything is
+-- built on it (macro union_of_systems).
 {% set columns = [] %}
 {% for entity, contract in entities().items() %}
     {% for kind in ['required', 'optional'] %}
@@ -16,7 +16,6 @@
 {% set selects = [] %}
 {% for entity, column, is_required, is_id in columns %}
     {% for system in built_systems() if source_systems()[system].entities.get(entity) %}
-        {% set first, last = var('id_ranges')[system] %}
         {% set model = source_systems()[system].entities[entity] %}
         {% set unioned = ref('int_shared__' ~ entity ~ '_unioned') %}
         {% if is_required %}
@@ -26,14 +25,11 @@
             )) %}
         {% endif %}
         {% if is_id %}
-            {% set expected = 'expected ids from ' ~ first ~ ' to ' ~ last %}
             {% do selects.append((
-                model, column, unioned, system, column ~ ' < ' ~ first,
-                expected ~ ', found lower ones; wrap the column in system_id there'
-            )) %}
-            {% do selects.append((
-                model, column, unioned, system, column ~ ' > ' ~ last,
-                expected ~ ', found greater ones; widen its id_ranges in dbt_project.yml'
+                model, column, unioned, system,
+                'not (' ~ column ~ " like '" ~ key_prefix(system) ~ "_%')",
+                'expected ids that begin with ' ~ key_prefix(system)
+                    ~ ', found others; wrap the column in source_key there'
             )) %}
         {% endif %}
     {% endfor %}
@@ -59,6 +55,39 @@
         and {{ condition }}
     having count(*) > 0
     union all
+{% endfor %}
+-- Ids that are told in two ways, 101 and 101.000000000, never meet, and every line would be of something
+-- that no catalog has.
+{% set parents = [
+    ('sales_lines', 'product_id', 'products'),
+    ('sales_lines', 'household_id', 'households'),
+    ('coupon_products', 'product_id', 'products'),
+    ('coupon_redemptions', 'coupon_upc', 'coupon_products'),
+    ('campaign_households', 'campaign_id', 'campaigns'),
+] %}
+{% for system in built_systems() %}
+    {% set given = source_systems()[system].entities %}
+    {% for child, column, parent in parents if child in given and parent in given %}
+        select
+            'staging model {{ given[child] }}: column {{ column }}: expected ids of {{ parent }}, found none'
+            || ' of its ids there; load both in one type, or cast them to one there' as finding,
+            count(*) as row_count
+        from {{ ref('int_shared__' ~ child ~ '_unioned') }} as child
+        left join {{ ref('int_shared__' ~ parent ~ '_unioned') }} as parent
+            on child.{{ column }} = parent.{{ column }}
+        where
+            child.source_system = '{{ system }}'
+            and child.{{ column }} is not null
+        having
+            count(*) > 0
+            and count(parent.{{ column }}) = 0
+            and (
+                select count(*)
+                from {{ ref('int_shared__' ~ parent ~ '_unioned') }} as parents
+                where parents.source_system = '{{ system }}'
+            ) > 0
+        union all
+    {% endfor %}
 {% endfor %}
 -- Else how far the days are whole would be told by other tables, or by none.
 {% set dated = [] %}

@@ -58,6 +58,7 @@ class Mutant:
 STAGING = "models/staging"
 INTERMEDIATE = "models/intermediate"
 MARTS = "models/marts"
+OF_PROMOTIONS = "    select\n        product_id,\n        source_system\n    from promotions\n"
 KPI_STEPS = "models/kpis/intermediate"
 KPI_MARTS = "models/kpis/marts"
 DATED = "int_sales__lines_priced+ int_shared__calendar_bounded+ int_marketing__redemptions_dated+"
@@ -287,14 +288,14 @@ LINES = (
     Mutant(
         name="lines_without_household_keep_null",
         file=f"{INTERMEDIATE}/sales/int_sales__lines_priced.sql",
-        original="coalesce(household_id, {{ var('unknown_key') }}) as household_id",
+        original="coalesce(household_id, {{ unknown_key() }}) as household_id",
         broken="household_id",
         stands_for="lines fall out of every join with households",
     ),
     Mutant(
         name="lines_without_store_keep_null",
         file=f"{INTERMEDIATE}/sales/int_sales__lines_priced.sql",
-        original="coalesce(store_id, {{ var('unknown_key') }}) as store_id",
+        original="coalesce(store_id, {{ unknown_key() }}) as store_id",
         broken="store_id",
         stands_for="lines fall out of every join with stores",
     ),
@@ -564,8 +565,8 @@ PROMOTIONS = (
     Mutant(
         name="promotions_not_deduplicated",
         file=f"{MARTS}/marketing/fct_promotion_weeks.sql",
-        original="    group by product_id, store_id, business_week\n",
-        broken="    group by product_id, store_id, business_week, display_location\n",
+        original="group by product_id, store_id, source_system, business_week\n",
+        broken="group by product_id, store_id, source_system, business_week, display_location\n",
         stands_for="promoted lines are multiplied",
     ),
     Mutant(
@@ -599,7 +600,7 @@ PROMOTIONS = (
     Mutant(
         name="promotions_without_product_keep_null",
         file=f"{INTERMEDIATE}/marketing/int_marketing__promotions_attributed.sql",
-        original="coalesce(product_id, {{ var('unknown_key') }}) as product_id",
+        original="coalesce(product_id, {{ unknown_key() }}) as product_id",
         broken="product_id",
         stands_for="promotions fall out of every join with products",
     ),
@@ -616,15 +617,15 @@ PRODUCTS_AND_STORES = (
     Mutant(
         name="products_without_those_sold",
         file=f"{INTERMEDIATE}/sales/int_sales__products_identified.sql",
-        original="    select product_id from transactions\n",
-        broken="    select product_id from products\n",
+        original="    from transactions\n    union",
+        broken="    from products\n    union",
         stands_for="sold products that the catalog lacks are lost",
     ),
     Mutant(
         name="products_repeated",
         file=f"{INTERMEDIATE}/sales/int_sales__products_identified.sql",
-        original="    union distinct\n    select product_id\n    from promotions\n",
-        broken="    union all\n    select product_id\n    from promotions\n",
+        original=f"    union distinct\n{OF_PROMOTIONS}",
+        broken=f"    union all\n{OF_PROMOTIONS}",
         stands_for="union all for union distinct: lines are multiplied",
     ),
     Mutant(
@@ -680,7 +681,7 @@ PRODUCTS_AND_STORES = (
     Mutant(
         name="stores_with_the_unknown_one",
         file=f"{INTERMEDIATE}/sales/int_sales__stores_identified.sql",
-        original="where store_id <> {{ var('unknown_key') }}",
+        original="where store_id <> {{ unknown_key() }}",
         broken="where store_id is not null",
         stands_for="the unknown store is there twice",
     ),
@@ -712,8 +713,8 @@ HOUSEHOLDS = (
     Mutant(
         name="households_that_redeem_only_lost",
         file=f"{INTERMEDIATE}/customers/int_customers__households_identified.sql",
-        original="    select household_id from redemptions\n",
-        broken="    select household_id from campaigns\n",
+        original="    from redemptions\n    union",
+        broken="    from campaigns\n    union",
         stands_for="redemptions refer to no household",
     ),
     Mutant(
@@ -727,9 +728,13 @@ HOUSEHOLDS = (
         name="households_once_a_line",
         file=f"{INTERMEDIATE}/customers/int_customers__households_identified.sql",
         original=(
-            "select distinct household_id\n    from {{ ref('int_shared__sales_lines_unioned') }}"
+            "select distinct\n        household_id,\n        source_system\n"
+            "    from {{ ref('int_shared__sales_lines_unioned') }}"
         ),
-        broken="select household_id\n    from {{ ref('int_shared__sales_lines_unioned') }}",
+        broken=(
+            "select\n        household_id,\n        source_system\n"
+            "    from {{ ref('int_shared__sales_lines_unioned') }}"
+        ),
         stands_for="distinct is dropped",
     ),
     Mutant(
@@ -841,7 +846,7 @@ HOUSEHOLD_MONTHS = (
     Mutant(
         name="months_of_the_unknown_household",
         file=f"{MARTS}/customers/fct_household_months.sql",
-        original="    where household_id <> {{ var('unknown_key') }}\n",
+        original="    where household_id <> {{ unknown_key() }}\n",
         broken="",
         stands_for="sales of no known household look like one that always comes back",
     ),
@@ -1042,7 +1047,7 @@ CAMPAIGNS_AND_COUPONS = (
             "        min(redemption_date) as redemption_date,\n"
             "        min(business_week) as business_week\n"
             "    from redemptions\n"
-            "    group by household_id, coupon_upc, campaign_id\n"
+            "    group by household_id, source_system, coupon_upc, campaign_id\n"
         ),
         stands_for="a coupon that is redeemed twice counts once",
     ),
@@ -1056,11 +1061,12 @@ CAMPAIGNS_AND_COUPONS = (
     Mutant(
         name="coupon_with_one_product",
         file=f"{MARTS}/marketing/bridge_coupon_products.sql",
-        original="        product_id\n    from coupon_products\n",
+        original="        product_id,\n        source_system\n    from coupon_products\n",
         broken=(
-            "        min(product_id) as product_id\n"
+            "        min(product_id) as product_id,\n"
+            "        source_system\n"
             "    from coupon_products\n"
-            "    group by coupon_upc, campaign_id\n"
+            "    group by coupon_upc, campaign_id, source_system\n"
         ),
         stands_for="the bridge is taken for a dimension",
     ),
@@ -1163,7 +1169,7 @@ SNAPSHOTS = (
     Mutant(
         name="snapshot_that_takes_nothing_for_deleted",
         file="macros/systems_not_built.sql",
-        original="\n        and {{ source_system_of(key) }} is null",
+        original="\n        and not {{ is_of_a_built_system() }}",
         broken="",
         stands_for="what the snapshot has is never taken for deleted",
         select="stg_retail_db__products+",
@@ -1996,24 +2002,80 @@ KPIS = (
 )
 
 SHOP = f"{STAGING}/online_shop"
+KEYS = "assert_source_keys_never_meet"
 SHOP_ORDERS = "stg_online_shop__orders+ stg_online_shop__order_items+"
 UNIONS = "int_shared__sales_lines_unioned+ int_shared__households_unioned+"
 SYSTEMS = (
     Mutant(
-        name="system_ids_not_moved",
-        file="macros/source_systems.sql",
-        original="{{ id }} + {{ var('id_ranges')[source_system][0] }}",
-        broken="{{ id }}",
+        name="keys_without_the_code",
+        file="macros/keys.sql",
+        original='[], ["\'" ~ key_prefix(source_system) ~ "\'"]',
+        broken="[], [\"''\"]",
         stands_for="ids of two systems are taken for one another",
         select=SHOP_ORDERS,
     ),
     Mutant(
-        name="system_of_an_id_by_the_last_range",
-        file="macros/source_systems.sql",
-        original="{%- for system in built_systems() %}\n        when",
-        broken="{%- for system in built_systems()[1:] %}\n        when",
-        stands_for="the first system's dimensions are of none",
-        select="int_sales__stores_identified+ int_sales__products_identified+",
+        name="ids_of_another_type_than_the_catalog",
+        file=f"{SHOP}/stg_online_shop__items.sql",
+        original="source_key('online_shop', 'id')",
+        broken="source_key('online_shop', 'cast(id as decimal(38, 9))')",
+        stands_for="items 7 and 7.000000000 are two",
+    ),
+    Mutant(
+        name="blank_ids_are_ids",
+        file="macros/keys.sql",
+        original="{%- do conditions.append('not ' ~ is_blank(text)) -%}",
+        broken="{%- do conditions.append(text ~ ' is not null') -%}",
+        stands_for="whoever left the field empty is one person",
+        select=KEYS,
+    ),
+    Mutant(
+        name="blanks_of_other_kinds_are_ids",
+        file="macros/keys.sql",
+        original="regexp_full_match({{ text }}, '[[:space:]]*')",
+        broken="{{ text }} = ''",
+        stands_for="a blank or a tab is an id",
+        select=KEYS,
+    ),
+    Mutant(
+        name="parts_of_a_key_run_together",
+        file="macros/keys.sql",
+        original="""parts.extend(["'/'", text])""",
+        broken="parts.append(text)",
+        stands_for="line 23 of order 1 is line 3 of order 12",
+        select=KEYS,
+    ),
+    Mutant(
+        name="separator_within_a_part",
+        file="macros/keys.sql",
+        original="""replace(replace(" ~ text ~ ", '%', '%25'), '/', '%2F')""",
+        broken="""replace(" ~ text ~ ", '%', '%25')""",
+        stands_for="two combinations of texts are one key",
+        select=KEYS,
+    ),
+    Mutant(
+        name="escape_within_a_part",
+        file="macros/keys.sql",
+        original="""replace(replace(" ~ text ~ ", '%', '%25'), '/', '%2F')""",
+        broken="""replace(" ~ text ~ ", '/', '%2F')""",
+        stands_for="a text that looks escaped is one key with that which is",
+        select=KEYS,
+    ),
+    Mutant(
+        name="any_part_makes_a_key",
+        file="macros/keys.sql",
+        original="conditions | join(' and ')",
+        broken="conditions | join(' or ')",
+        stands_for="a key without one of its values is a key",
+        select=KEYS,
+    ),
+    Mutant(
+        name="unknown_member_like_a_key",
+        file="macros/keys.sql",
+        original="{% macro unknown_key() -%}\n    'Unknown'",
+        broken="{% macro unknown_key() -%}\n    '{{ key_prefix(built_systems()[0]) }}7'",
+        stands_for="a real id is that of nobody known",
+        select=KEYS,
     ),
     Mutant(
         name="days_are_whole_by_a_table_that_is_not_there",
@@ -2042,8 +2104,8 @@ SYSTEMS = (
     Mutant(
         name="households_that_are_listed_only_lost",
         file=f"{INTERMEDIATE}/customers/int_customers__households_identified.sql",
-        original="    select household_id from listed\n",
-        broken="    select household_id from demographics\n",
+        original="    from listed\n",
+        broken="    from demographics\n",
         stands_for="customers without an order are no households",
     ),
     Mutant(
@@ -2056,8 +2118,8 @@ SYSTEMS = (
     Mutant(
         name="shop_customers_are_households_of_the_stores",
         file=f"{SHOP}/stg_online_shop__orders.sql",
-        original="{{ system_id('online_shop', 'customer_id') }}",
-        broken="customer_id",
+        original="source_key('online_shop', 'customer_id')",
+        broken="source_key('retail_db', 'customer_id')",
         stands_for="customer 101 is household 101",
     ),
     Mutant(
@@ -2154,9 +2216,9 @@ SYSTEMS = (
     ),
     Mutant(
         name="audit_takes_two_systems_ids_for_one",
-        file="models/audit/audit_measures.sql",
-        original=("basket_id * {{ systems | length }} + {{ systems.index(system) }} as basket_id"),
-        broken="basket_id",
+        file="models/audit/online_shop/audit_online_shop__lines.sql",
+        original="'web:' || weekly.id as basket_id",
+        broken="'rdb:' || weekly.id - 1000 as basket_id",
         stands_for="the audit is wrong itself",
     ),
     Mutant(
@@ -2289,7 +2351,7 @@ VERSIONS = (
     Mutant(
         name="versions_of_systems_that_are_not_built",
         file="macros/dated_versions.sql",
-        original="\n    where {{ source_system_of(key) }} is not null",
+        original="\n    where {{ is_of_a_built_system() }}",
         broken="",
         stands_for="what was taken out of source_systems stays in the marts",
         select="dim_product_versions dim_household_versions",

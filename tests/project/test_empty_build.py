@@ -42,7 +42,7 @@ def emptied(built: DbtProject, tmp_path_factory: pytest.TempPathFactory) -> DbtP
 
 def test_every_model_and_test_passes_without_a_row(emptied: DbtProject):
     assert emptied.fetch("select count(*) from marts.fct_sales_lines") == [(0,)]
-    assert emptied.fetch("select household_id from marts.dim_households") == [(-1,)]
+    assert emptied.fetch("select household_id from marts.dim_households") == [("Unknown",)]
 
 
 def test_snapshots_keep_what_they_have(emptied: DbtProject, built: DbtProject):

@@ -19,16 +19,13 @@ from marts import differences, rows
 from online_shop import ALONE, BOTH, SALES, load_online_shop, online_shop
 from test_documentation import proven_twice, undescribed, unproven_keys, without_contract
 
-FIRST = 1_000_000_000_000
 # Loaded before the company, although it is built after it.
 EARLIER = "1000000000.0"
 # Another value of every variable of dbt_project.yml.
 OTHER_VARIABLES = {
     "source_systems": ["retail_db", "online_shop"],
-    "id_ranges": {"retail_db": [5, 999], "online_shop": [3_000_000_000_000, 3_999_999_999_999]},
     "business_timezone": "Asia/Tokyo",
     "first_business_week_start_date": "2016-02-01",
-    "unknown_key": -7,
     "kpi_baseline_periods": {"day": 9, "week": 10, "month": 11},
     "kpi_trailing_periods": {"day": 7, "week": 5, "month": 2},
     "published_files": {"tally": {"mode": "0400"}},
@@ -36,7 +33,7 @@ OTHER_VARIABLES = {
 NO_SALES = "lines of cancelled or refunded orders; lines without an order"
 SHOP_LINES = """
 select
-    basket_id - 1000000000000, product_id - 1000000000000, household_id, store_id,
+    basket_id, product_id, household_id,
     cast(business_date as varchar), business_week, quantity,
     cast(gross_sales_usd as varchar), cast(loyalty_discount_usd as varchar),
     cast(net_sales_usd as varchar), is_promoted, is_private_label
@@ -63,40 +60,71 @@ def both(built: DbtProject, tmp_path_factory: pytest.TempPathFactory) -> DbtProj
 def test_sales_lines_of_the_shop_are_those_computed_by_hand(both: DbtProject):
     assert both.fetch(SHOP_LINES) == [
         # Two lines of item 1: 19.99 + 10.00 less 2.00.
-        (1001, 1, FIRST + 101, -1, "2017-03-04", 10, 3, "29.99", "2.00", "27.99", False, False),
-        (1001, 2, FIRST + 101, -1, "2017-03-04", 10, 1, "4.50", "0.50", "4.00", False, True),
+        (
+            "web:1001",
+            "web:1",
+            "web:101",
+            "2017-03-04",
+            10,
+            3,
+            "29.99",
+            "2.00",
+            "27.99",
+            False,
+            False,
+        ),
+        ("web:1001", "web:2", "web:101", "2017-03-04", 10, 1, "4.50", "0.50", "4.00", False, True),
         # Nobody's account, an item that the catalog lacks.
-        (1002, 31, -1, -1, "2017-03-12", 11, 1, "3.10", "0.00", "3.10", False, False),
-        (1003, 2, FIRST + 102, -1, "2017-03-13", 12, 1, "5.00", "0.00", "5.00", False, True),
-        (1005, 1, FIRST + 101, -1, "2017-06-15", 25, 1, "9.99", "0.00", "9.99", False, False),
-        (1006, 3, FIRST + 101, -1, "2017-11-05", 45, 1, "1.25", "0.25", "1.00", False, True),
+        (
+            "web:1002",
+            "web:31",
+            "Unknown",
+            "2017-03-12",
+            11,
+            1,
+            "3.10",
+            "0.00",
+            "3.10",
+            False,
+            False,
+        ),
+        ("web:1003", "web:2", "web:102", "2017-03-13", 12, 1, "5.00", "0.00", "5.00", False, True),
+        ("web:1005", "web:1", "web:101", "2017-06-15", 25, 1, "9.99", "0.00", "9.99", False, False),
+        ("web:1006", "web:3", "web:101", "2017-11-05", 45, 1, "1.25", "0.25", "1.00", False, True),
     ]
+
+
+def test_lines_of_the_shop_are_of_no_known_store(both: DbtProject):
+    stores = (
+        "select distinct store_id from marts.fct_sales_lines where source_system = 'online_shop'"
+    )
+    assert both.fetch(stores) == [("Unknown",)]
 
 
 def test_cancelled_and_refunded_orders_are_no_baskets(both: DbtProject):
     baskets = both.fetch(
-        f"select basket_id - {FIRST}, line_count, cast(net_sales_usd as varchar)"
+        "select basket_id, line_count, cast(net_sales_usd as varchar)"
         " from marts.fct_baskets where source_system = 'online_shop' order by all"
     )
     assert baskets == [
-        (1001, 2, "31.99"),
-        (1002, 1, "3.10"),
-        (1003, 1, "5.00"),
-        (1005, 1, "9.99"),
-        (1006, 1, "1.00"),
+        ("web:1001", 2, "31.99"),
+        ("web:1002", 1, "3.10"),
+        ("web:1003", 1, "5.00"),
+        ("web:1005", 1, "9.99"),
+        ("web:1006", 1, "1.00"),
     ]
 
 
 def test_customers_are_never_households_of_the_same_number(both: DbtProject, built: DbtProject):
     households = "select household_id, has_purchased from marts.dim_households"
     assert both.fetch(f"{households} where source_system = 'online_shop' order by all") == [
-        (FIRST + 101, True),
-        (FIRST + 102, True),
+        ("web:101", True),
+        ("web:102", True),
         # Refunded, and never ordered.
-        (FIRST + 103, False),
-        (FIRST + 104, False),
+        ("web:103", False),
+        ("web:104", False),
     ]
-    of_101 = "select * from marts.fct_household_months where household_id = 101 order by all"
+    of_101 = "select * from marts.fct_household_months where household_id = 'rdb:101' order by all"
     assert both.fetch(of_101) == built.fetch(of_101) != []
 
 
@@ -270,17 +298,17 @@ def test_news_of_the_shop_is_built_as_from_nothing(workbench_of_both: DbtProject
     project.dbt("--warn-error", *BUILD, *BOTH)
 
     lines = project.fetch(
-        f"select basket_id - {FIRST}, cast(business_date as varchar),"
+        "select basket_id, cast(business_date as varchar),"
         " cast(sum(net_sales_usd) as varchar) from marts.fct_sales_lines"
         " where source_system = 'online_shop' group by all order by all"
     )
     assert lines == [
-        (1001, "2017-03-04", "30.99"),
-        (1002, "2017-03-12", "3.10"),
-        (1003, "2017-03-13", "5.00"),
-        (1004, "2017-03-20", "45.00"),
-        (1006, "2017-11-04", "1.00"),
-        (1008, "2017-02-01", "9.00"),
+        ("web:1001", "2017-03-04", "30.99"),
+        ("web:1002", "2017-03-12", "3.10"),
+        ("web:1003", "2017-03-13", "5.00"),
+        ("web:1004", "2017-03-20", "45.00"),
+        ("web:1006", "2017-11-04", "1.00"),
+        ("web:1008", "2017-02-01", "9.00"),
     ]
     incremental = project.keep("news")
     project.dbt("run", "--full-refresh", *BOTH)
@@ -359,7 +387,7 @@ def test_history_of_a_system_that_is_not_built_stays(both: DbtProject, tmp_path:
     project.restore(both.warehouse)
     # The latest version of item 4 says that it is deleted.
     before = built_after({"raw_online_shop.items": "id = 4"}, *BOTH)
-    assert {(FIRST + 4, "False"), (FIRST + 4, "True")} <= {row[:2] for row in before["products"]}
+    assert {("web:4", "False"), ("web:4", "True")} <= {row[:2] for row in before["products"]}
     assert built_after({}) == before
     assert built_after({}, *ALONE) == before
 
@@ -369,7 +397,7 @@ def test_history_of_a_system_that_is_not_built_stays(both: DbtProject, tmp_path:
     }
     after = built_after(deletions, *BOTH)
 
-    for name, key in (("products", FIRST + 3), ("households", 102)):
+    for name, key in (("products", "web:3"), ("households", "rdb:102")):
         (former,) = before[name] - after[name]
         assert former[:2] == (key, "False")
         closed, deleted = sorted(after[name] - before[name], key=lambda row: row[1])
@@ -412,10 +440,10 @@ def replace(path: Path, original: str, changed: str) -> None:
             id="missing",
         ),
         pytest.param(
-            "        cast(null as bigint) as store_id,\n",
+            "        cast(null as {{ dbt.type_string() }}) as store_id,\n",
             "",
-            "column store_id of sales_lines: expected bigint, found none; add it there, as"
-            " cast(null as bigint) where the system has none",
+            "column store_id of sales_lines: expected string, found none; add it there, as"
+            " cast(null as string) where the system has none",
             id="missing_and_optional",
         ),
         pytest.param(
@@ -448,25 +476,44 @@ def test_column_that_is_missing_or_of_another_type_is_one_line(
     assert "OK created sql view model intermediate.int_sales__lines_priced" not in completed.stdout
 
 
+OTHERS = (
+    "staging model stg_online_shop__sales_lines: column household_id: expected ids that begin with"
+    " web:, found others; wrap the column in source_key there"
+)
+
+
 @pytest.mark.parametrize(
     ("file", "original", "changed", "finding"),
     [
         pytest.param(
             "stg_online_shop__orders.sql",
-            "{{ system_id('online_shop', 'customer_id') }} as household_id",
-            "customer_id as household_id",
-            "staging model stg_online_shop__sales_lines: column household_id: expected ids from"
-            " 1000000000000 to 1999999999999, found lower ones; wrap the column in system_id there",
-            id="without_its_range",
+            "{{ source_key('online_shop', 'customer_id') }} as household_id",
+            "cast(customer_id as varchar) as household_id",
+            OTHERS,
+            id="without_its_code",
         ),
         pytest.param(
             "stg_online_shop__sales_lines.sql",
             "        paid.household_id,\n",
-            "        paid.household_id + 1000000000000 as household_id,\n",
-            "staging model stg_online_shop__sales_lines: column household_id: expected ids from"
-            " 1000000000000 to 1999999999999, found greater ones; widen its id_ranges in"
-            " dbt_project.yml",
-            id="of_another_range",
+            "        replace(paid.household_id, 'web:', 'rdb:') as household_id,\n",
+            OTHERS,
+            id="of_another_system",
+        ),
+        pytest.param(
+            "stg_online_shop__sales_lines.sql",
+            "        paid.household_id,\n",
+            "        left(paid.household_id, 4) as household_id,\n",
+            OTHERS,
+            id="of_nothing",
+        ),
+        pytest.param(
+            "stg_online_shop__order_items.sql",
+            "source_key('online_shop', 'item_id')",
+            "source_key('online_shop', 'cast(item_id as decimal(38, 9))')",
+            "staging model stg_online_shop__sales_lines: column product_id: expected ids of"
+            " products, found none of its ids there; load both in one type, or cast them to one"
+            " there",
+            id="of_another_type",
         ),
         pytest.param(
             "stg_online_shop__sales_lines.sql",
@@ -478,11 +525,11 @@ def test_column_that_is_missing_or_of_another_type_is_one_line(
         ),
     ],
 )
-def test_id_out_of_range_and_missing_value_are_one_line(
+def test_id_of_another_form_and_missing_value_are_one_line(
     broken: DbtProject, staging: Path, file: str, original: str, changed: str, finding: str
 ):
     replace(staging / file, original, changed)
-    selected = ("stg_online_shop__orders", "stg_online_shop__sales_lines")
+    selected = [f"stg_online_shop__{name}" for name in ("orders", "order_items", "sales_lines")]
     broken.dbt("run", "--select", *selected, *BOTH)
     completed = broken.run(
         "dbt", "--no-use-colors", "test", "--select", "assert_staging_keeps_its_contract", *BOTH
@@ -490,17 +537,20 @@ def test_id_out_of_range_and_missing_value_are_one_line(
     assert completed.returncode == 1
     assert "in test assert_staging_keeps_its_contract" in completed.stdout
     failures = "select finding from test_failures.assert_staging_keeps_its_contract"
-    assert broken.fetch(failures) == [(finding,)]
+    # Ids that are all of another form are none of the customers' either.
+    assert (finding,) in broken.fetch(failures)
 
 
-NO_SYSTEM = "[], source_systems(), {}, -1"
+NO_SYSTEM = "[], source_systems()"
+ENTITIES = "'entities': {'sales_lines': 'a', 'load_control_totals': 'b'}"
+WHOLE = f"{ENTITIES}, 'dated_tables': ['c']"
 # What the macro is called with, and what it finds.
 FAULTS = {
-    "['retail_db', 'web_shop'], source_systems(), {'retail_db': [0, 9]}, -1": (
+    "['retail_db', 'web_shop'], source_systems()": (
         "source_systems: expected some of retail_db, online_shop, found web_shop; add it to"
         " macros/source_systems.sql"
     ),
-    "'retail_db', source_systems(), {}, -1": (
+    "'retail_db', source_systems()": (
         "source_systems: expected a list of retail_db, online_shop, found retail_db; write it as"
         " [retail_db]"
     ),
@@ -508,34 +558,33 @@ FAULTS = {
         "source_systems: expected a list of retail_db, online_shop, found []; write it as"
         " [retail_db]"
     ),
-    "['shop'], {'shop': {'entities': {'sales_lines': 'stg_shop__lines'}}}, {'shop': [0, 9]}, -1": (
+    "['shop'], {'shop': {'entities': {'sales_lines': 'stg_shop__lines'}}}": (
         "source_systems: expected shop to have load_control_totals, found none; add its staging"
         " model to macros/source_systems.sql"
     ),
     "['shop'], {'shop': {'entities': {'sales_lines': 'a', 'load_control_totals': 'b',"
-    " 'product': 'c'}}}, {'shop': [0, 9]}, -1": (
+    " 'product': 'c'}}}": (
         "source_systems: expected entities of macros/entities.sql, found product of shop; correct"
         " it in macros/source_systems.sql"
     ),
-    "['shop'], {'shop': {'entities': {'sales_lines': 'a', 'load_control_totals': 'b'},"
-    " 'dated_tables': []}}, {'shop': [0, 9]}, -1": (
+    f"['shop'], {{'shop': {{{ENTITIES}, 'dated_tables': []}}}}": (
         "source_systems: expected shop to have dated_tables, found none; name its tables with rows"
         " of single days in macros/source_systems.sql"
     ),
-    "['retail_db', 'online_shop'], source_systems(),"
-    " {'retail_db': [0, 99], 'online_shop': [99, 199]}, -1": (
-        "id_ranges: expected ranges apart, found that of retail_db and of online_shop to share"
-        " ids; move one of the two"
+    f"['shop'], {{'shop': {{{WHOLE}}}}}": (
+        "source_systems: expected a code of shop, of small letters and digits, found none; correct"
+        " it in macros/source_systems.sql"
     ),
-    "['retail_db'], source_systems(), {'retail_db': [-9, 99]}, -1": (
-        "id_ranges: expected no range with the unknown_key -1, found that of retail_db; move one"
-        " of the two"
+    f"['shop'], {{'shop': {{'code': 'a:b', {WHOLE}}}}}": (
+        "source_systems: expected a code of shop, of small letters and digits, found a:b; correct"
+        " it in macros/source_systems.sql"
     ),
-    "['online_shop'], source_systems(), {'retail_db': [0, 99]}, -1": (
-        "id_ranges: expected the first and last id of online_shop, found none; add them"
+    # Of systems that are not built, too: they may have been, and be again.
+    f"['shop'], {{'shop': {{'code': 'a', {WHOLE}}}, 'till': {{'code': 'a', {WHOLE}}}}}": (
+        "source_systems: expected a code each, found a of shop and of till; change that of the one"
+        " that was built last in macros/source_systems.sql"
     ),
-    "['retail_db', 'online_shop'], source_systems(),"
-    " {'retail_db': [0, 99], 'online_shop': [100, 199]}, -1": "",
+    "['retail_db', 'online_shop'], source_systems()": "",
 }
 
 

@@ -133,7 +133,7 @@ inner join marts.dim_household_versions as households
         lines.household_id = households.household_id
         and lines.sold_at >= households.valid_from
         and lines.sold_at < households.valid_to
-where lines.basket_id > 9000
+where cast(split_part(lines.basket_id, ':', 2) as integer) > 9000
 """
 
 
@@ -161,8 +161,13 @@ class History:
         return of(self.after[table], key, value)
 
 
-def of(rows: Rows, key: str, value: int) -> Rows:
-    return [row for row in rows if row[key] == value]
+def key_of(own_id: int) -> str:
+    return f"rdb:{own_id}"
+
+
+def of(rows: Rows, key: str, own_id: int) -> Rows:
+    """Give the rows of what has this id at the source."""
+    return [row for row in rows if row[key] == key_of(own_id)]
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +196,10 @@ def history(workbench: DbtProject) -> History:
         project.dbt(*LATER_BUILD, "fct_sales_lines", TZ="Asia/Tokyo")
         ended = utc_now()
         after = read(project)
-        sold = {basket: tuple(rest) for basket, *rest in project.fetch(AS_THEY_WERE)}
+        sold = {
+            int(basket.removeprefix("rdb:")): tuple(rest)
+            for basket, *rest in project.fetch(AS_THEY_WERE)
+        }
 
         for table, *_ in DELETED:
             shop.execute(f"insert into {table} select * from {table}_deleted")
@@ -230,10 +238,13 @@ def test_everything_else_keeps_its_one_version(
     history: History, snapshot: str, key: str, attribute: str, changed: int, deleted: int
 ):
     counted = Counter(row[key] for row in history.after[snapshot])
-    assert {value for value, count in counted.items() if count != 1} == {changed, deleted}
+    assert {value for value, count in counted.items() if count != 1} == {
+        key_of(changed),
+        key_of(deleted),
+    }
     first_run = history.before[snapshot]
     assert counted.keys() == {row[key] for row in first_run} != set()
-    unchanged = [row for row in first_run if row[key] not in (changed, deleted)]
+    unchanged = [row for row in first_run if row[key] not in map(key_of, (changed, deleted))]
     assert all(row in history.after[snapshot] for row in unchanged)
 
 
@@ -311,7 +322,8 @@ def test_what_comes_back_has_a_third_version_like_the_first(
 def test_what_was_never_known_has_one_version(
     history: History, mart: Mart, changed: int, deleted: int, never: int, unknown: bool
 ):
-    (row,) = history.versions(mart.versions, mart.key, -1 if unknown else never)
+    key = "Unknown" if unknown else key_of(never)
+    (row,) = (row for row in history.after[mart.versions] if row[mart.key] == key)
     assert (row["valid_from"], row["valid_to"], row["is_current"]) == (BEGINNING, FOR_EVER, True)
     assert (row[mart.attribute], row[mart.known], row["is_unknown"]) == ("Unknown", False, unknown)
 
@@ -320,9 +332,10 @@ def test_what_was_never_known_has_one_version(
 def test_what_did_not_change_keeps_its_version(
     history: History, mart: Mart, changed: int, deleted: int, never: int
 ):
+    left_out = {key_of(changed), key_of(deleted)}
     for rows in (history.after[mart.versions], history.returned[mart.versions]):
-        assert [row for row in rows if row[mart.key] not in (changed, deleted)] == [
-            row for row in history.before[mart.versions] if row[mart.key] not in (changed, deleted)
+        assert [row for row in rows if row[mart.key] not in left_out] == [
+            row for row in history.before[mart.versions] if row[mart.key] not in left_out
         ]
 
 

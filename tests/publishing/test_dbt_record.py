@@ -14,7 +14,6 @@ from synthetic import Shop, one_error
 from publishing import paths
 from publishing.dbt_record import node_named, passed_build, read_manifest
 from publishing.errors import PublishingError
-from publishing.trace import tracing
 
 sys.path.insert(0, str(ROOT / "scripts"))
 import summarize_run
@@ -177,10 +176,6 @@ def test_compiled_sql_that_is_no_text_is_one_line(traced: Shop, tmp_path: Path):
         b"vars: [",
         b"vars:\n\t- x",
         b"vars: []",
-        b"vars: {id_ranges: 3}",
-        b"vars: {id_ranges: {retail_db: [1]}}",
-        b"vars: {id_ranges: {retail_db: [a, b]}}",
-        b"vars: {id_ranges: {retail_db: null}}",
         None,
     ],
 )
@@ -191,18 +186,17 @@ def test_a_project_file_that_cannot_be_read_is_one_line(
         (tmp_path / "dbt_project.yml").write_bytes(content)
     monkeypatch.setattr(paths, "ROOT", tmp_path)
     with pytest.raises(PublishingError) as refused:
-        tracing._id_ranges()
+        paths.project_variables()
     line = str(refused.value)
     assert "dbt_project.yml: " in line and ", found: " in line
     assert line.endswith("; mend the file") and "\n" not in line
 
 
-@pytest.mark.parametrize("command", [TRACE, ("publish",)], ids=lambda one: one[0])
-def test_every_command_says_so_of_the_project_file(
-    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+def test_publish_says_so_of_the_project_file(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(paths, "ROOT", tmp_path)
-    line = shop.run(*command).stderr.splitlines()[0]
+    line = shop.run("publish").stderr.splitlines()[0]
     assert line.startswith("error: ") and "dbt_project.yml: expected the project's vars" in line
 
 

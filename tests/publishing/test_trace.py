@@ -69,7 +69,6 @@ def test_every_measure_grain_and_slice_is_reproduced_from_the_raw_tables(
     manifest = tracing.read_manifest(traced.target)
     monkeypatch.setattr(tracing, "open_for_reading", lambda *_: contextlib.nullcontext(connection))
     monkeypatch.setattr(tracing, "read_manifest", lambda _: manifest)
-    monkeypatch.setattr(tracing, "project_variables", lambda: {"id_ranges": {}})
     monkeypatch.setattr(tracing, "lineage", lambda *_: [])
     monkeypatch.setattr(tracing, "loads", lambda *_: [])
     figures = traced.query(FIGURES)
@@ -148,8 +147,9 @@ def test_the_statement_asks_only_for_what_the_figure_needs(traced: Shop):
     assert redemptions in statement("coupon_redemptions")
     assert sales not in statement("coupon_redemptions")
     assert "department = 'GROCERY'" in statement("net_sales", "department=GROCERY")
-    # -1 is the store of those that have none.
-    assert "coalesce(transactions.store_id, -1)" in statement("net_sales", "store=1")
+    # Which store it is, the statement says in the words of the raw table.
+    by_store = statement("net_sales", "store=rdb:1")
+    assert "coalesce('rdb:' || transactions.store_id, 'Unknown') as store" in by_store
 
 
 def test_the_statement_can_be_copied_and_run_as_it_is(traced: Shop, output: str):
@@ -592,13 +592,6 @@ def test_a_record_without_a_system_that_was_built_is_refused(
     assert "found none of online_shop; run `dbt compile` with the source_systems" in line
 
 
-def test_a_system_without_a_range_of_ids_is_one_line(both: Shop, monkeypatch: pytest.MonkeyPatch):
-    ranges = {"id_ranges": {"retail_db": [0, 999999999999]}}
-    monkeypatch.setattr(tracing, "project_variables", lambda: ranges)
-    line = one_error(both.run("trace", "--kpi", "net_sales", "--period", "2017-03"), 1)
-    assert "expected the first and last id of online_shop, found none; add them" in line
-
-
 def audit_model(system: str, rows: str, *selects: str) -> AuditModel:
     name = f"audit_{system}__{rows}"
     sql = " union all ".join(f"select {columns}" for columns in selects)
@@ -612,16 +605,25 @@ def counted(audit: Audit, *measures: str) -> tuple[Decimal, ...]:
     return duckdb.sql(recompute.recompute(figure, audit).statement).fetchone()[:2]
 
 
-def test_equal_ids_of_systems_are_not_the_same_household_or_basket():
-    line = "1 as basket_id, 7 as household_id, date '2017-06-01' as local_date, 150 as net_cents"
+def test_households_and_baskets_are_counted_by_their_keys():
+    line = (
+        "'{0}:1' as basket_id, '{0}:7' as household_id, date '{1}' as local_date, {2} as net_cents"
+    )
     # The columns in another order, and a household that came before.
-    june = "250 as net_cents, date '2017-06-02' as local_date, 7 as household_id, 1 as basket_id"
-    may = "250 as net_cents, date '2017-05-02' as local_date, 7 as household_id, 1 as basket_id"
+    other = (
+        "{2} as net_cents, date '{1}' as local_date, '{0}:7' as household_id, '{0}:1' as basket_id"
+    )
+    first, third = (line.format(system, "2017-06-01", 150) for system in ("first", "third"))
     audit = Audit(
         (
-            audit_model("first", "lines", line),
-            audit_model("second", "lines", june, may),
-            audit_model("third_of_them", "lines", line, line),
+            audit_model("first", "lines", first),
+            audit_model(
+                "second",
+                "lines",
+                other.format("second", "2017-06-02", 250),
+                other.format("second", "2017-05-02", 250),
+            ),
+            audit_model("third_of_them", "lines", third, third),
         ),
         None,
     )
@@ -631,17 +633,19 @@ def test_equal_ids_of_systems_are_not_the_same_household_or_basket():
     assert counted(audit, "retained_household_count", "previous_active_household_count") == (0, 0)
 
 
-def test_a_household_that_redeemed_is_of_the_system_whose_campaign_it_is():
+def test_a_household_that_redeemed_is_that_which_was_targeted():
     target = (
-        "7 as household_id, '1' as campaign, date '2017-06-01' as start_date,"
+        "'{0}:7' as household_id, '{0}:1' as campaign, date '2017-06-01' as start_date,"
         " date '2017-06-30' as end_date"
     )
-    redemption = "7 as household_id, '1' as campaign, date '2017-06-09' as redemption_date"
+    redemption = (
+        "'first:7' as household_id, 'first:1' as campaign, date '2017-06-09' as redemption_date"
+    )
     audit = Audit(
         (
-            audit_model("first", "targets", target),
+            audit_model("first", "targets", target.format("first")),
             audit_model("first", "redemptions", redemption),
-            audit_model("second", "targets", target),
+            audit_model("second", "targets", target.format("second")),
         ),
         None,
     )

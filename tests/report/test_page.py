@@ -22,7 +22,7 @@ HOSTILE_STATEMENTS = (
     f" caveats = '{SQL_HOSTILE}', owner = '{SQL_HOSTILE}', severity = 'critical'",
     f"update marts.kpi_values set slice_value = '{SQL_HOSTILE}' where slice_value = 'GROCERY'",
     f"update marts.kpi_drivers set driver = '{SQL_HOSTILE}' where driver = 'GROCERY'",
-    f"update marts.dim_campaigns set campaign_type = '{SQL_HOSTILE}' where campaign_id = 1",
+    f"update marts.dim_campaigns set campaign_type = '{SQL_HOSTILE}' where campaign_id = 'rdb:1'",
     *(
         f"update {table} set kpi_id = 'li\"nes<b> x' where kpi_id = 'lines'"
         for table in (

@@ -65,12 +65,12 @@ weekly as (
 lines as (
 
     select
-        weekly.id as basket_id,
-        order_items.item_id as product_id,
-        weekly.customer_id as household_id,
+        'web:' || weekly.id as basket_id,
+        'web:' || order_items.item_id as product_id,
+        'web:' || weekly.customer_id as household_id,
         cast(1 + weekly.days_to_monday / 7 as integer) as week,
         weekly.local_date,
-        cast({{ var('unknown_key') }} as {{ dbt.type_string() }}) as store,
+        'Unknown' as store,
         coalesce(items.category, 'Unknown') as department,
         case
             when items.own_brand then 'Private'

@@ -48,12 +48,12 @@ promoted as (
 lines as (
 
     select
-        transactions.basket_id,
-        transactions.product_id,
-        transactions.household_id,
+        'rdb:' || transactions.basket_id as basket_id,
+        'rdb:' || transactions.product_id as product_id,
+        'rdb:' || transactions.household_id as household_id,
         transactions.week,
         {{ audit_local_date('transactions.transaction_timestamp') }} as local_date,
-        cast(coalesce(transactions.store_id, {{ var('unknown_key') }}) as {{ dbt.type_string() }}) as store,
+        coalesce('rdb:' || transactions.store_id, 'Unknown') as store,
         coalesce(products.department, 'Unknown') as department,
         coalesce(products.brand, 'Unknown') as brand_type,
         coalesce(demographics.income, 'Unknown') as household_income_band,

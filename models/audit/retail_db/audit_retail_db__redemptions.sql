@@ -4,8 +4,8 @@
 with redemptions as (
 
     select
-        household_id,
-        cast(campaign_id as {{ dbt.type_string() }}) as campaign,
+        'rdb:' || household_id as household_id,
+        'rdb:' || campaign_id as campaign,
         cast(redemption_date as date) as redemption_date
     from {{ source('retail_db', 'coupon_redemptions') }}
 

@@ -16,8 +16,8 @@ campaigns as (
 dated as (
 
     select
-        targets.household_id,
-        cast(targets.campaign_id as {{ dbt.type_string() }}) as campaign,
+        'rdb:' || targets.household_id as household_id,
+        'rdb:' || targets.campaign_id as campaign,
         cast(campaigns.start_date as date) as start_date,
         cast(campaigns.end_date as date) as end_date
     from campaigns

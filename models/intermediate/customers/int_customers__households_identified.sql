@@ -1,6 +1,8 @@
 with transactions as (
 
-    select distinct household_id
+    select distinct
+        household_id,
+        source_system
     from {{ ref('int_shared__sales_lines_unioned') }}
     where household_id is not null
 
@@ -8,13 +10,19 @@ with transactions as (
 
 campaigns as (
 
-    select distinct household_id from {{ ref('int_shared__campaign_households_unioned') }}
+    select distinct
+        household_id,
+        source_system
+    from {{ ref('int_shared__campaign_households_unioned') }}
 
 ),
 
 redemptions as (
 
-    select distinct household_id from {{ ref('int_shared__coupon_redemptions_unioned') }}
+    select distinct
+        household_id,
+        source_system
+    from {{ ref('int_shared__coupon_redemptions_unioned') }}
 
 ),
 
@@ -26,22 +34,37 @@ demographics as (
 
 listed as (
 
-    select household_id from {{ ref('int_shared__households_unioned') }}
+    select * from {{ ref('int_shared__households_unioned') }}
 
 ),
 
 -- A household exists because it shops, is targeted, answers a survey or a system lists it.
 identified as (
 
-    select household_id from transactions
+    select
+        household_id,
+        source_system
+    from transactions
     union distinct
-    select household_id from campaigns
+    select
+        household_id,
+        source_system
+    from campaigns
     union distinct
-    select household_id from redemptions
+    select
+        household_id,
+        source_system
+    from redemptions
     union distinct
-    select household_id from demographics
+    select
+        household_id,
+        source_system
+    from demographics
     union distinct
-    select household_id from listed
+    select
+        household_id,
+        source_system
+    from listed
 
 ),
 
@@ -49,7 +72,7 @@ described as (
 
     select
         identified.household_id,
-        {{ source_system_of('identified.household_id') }} as source_system,
+        identified.source_system,
         transactions.household_id is not null as has_purchased,
         campaigns.household_id is not null as is_targeted,
         demographics.household_id is not null as has_answered_survey,

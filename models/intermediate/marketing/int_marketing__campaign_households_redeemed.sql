@@ -27,6 +27,7 @@ joined as (
     select
         targeted.campaign_id,
         targeted.household_id,
+        targeted.source_system,
         coalesce(redeemed.redemption_count, 0) as redemption_count,
         redeemed.first_redemption_date,
         redeemed.household_id is not null as has_redeemed

@@ -8,6 +8,7 @@ dated as (
 
     select
         campaign_id,
+        source_system,
         campaign_type,
         start_date,
         end_date,

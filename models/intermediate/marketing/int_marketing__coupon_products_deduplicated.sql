@@ -10,6 +10,7 @@ deduplicated as (
     select distinct
         coupon_upc,
         campaign_id,
+        source_system,
         product_id
     from coupons
 

@@ -15,12 +15,14 @@ identified as (
 
     select
         coupon_upc,
-        campaign_id
+        campaign_id,
+        source_system
     from coupon_products
     union distinct
     select
         coupon_upc,
-        campaign_id
+        campaign_id,
+        source_system
     from redemptions
 
 ),
@@ -41,6 +43,7 @@ described as (
     select
         identified.coupon_upc,
         identified.campaign_id,
+        identified.source_system,
         coalesce(products.product_count, 0) as product_count
     from identified
     left join products

@@ -7,8 +7,9 @@ with promotions as (
 attributed as (
 
     select
-        coalesce(product_id, {{ var('unknown_key') }}) as product_id,
-        coalesce(store_id, {{ var('unknown_key') }}) as store_id,
+        coalesce(product_id, {{ unknown_key() }}) as product_id,
+        coalesce(store_id, {{ unknown_key() }}) as store_id,
+        source_system,
         business_week,
         display_location,
         mailer_location,

@@ -8,6 +8,7 @@ dated as (
 
     select
         household_id,
+        source_system,
         coupon_upc,
         campaign_id,
         redemption_date,

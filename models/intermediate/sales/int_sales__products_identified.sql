@@ -25,15 +25,25 @@ promotions as (
 -- A product exists because something refers to it, in the catalog or not.
 identified as (
 
-    select product_id from products
+    select
+        product_id,
+        source_system
+    from products
     union distinct
-    select product_id from transactions
+    select
+        product_id,
+        source_system
+    from transactions
     union distinct
-    select product_id
+    select
+        product_id,
+        source_system
     from coupons
     where product_id is not null
     union distinct
-    select product_id
+    select
+        product_id,
+        source_system
     from promotions
     where product_id is not null
 
@@ -43,7 +53,7 @@ described as (
 
     select
         identified.product_id,
-        {{ source_system_of('identified.product_id') }} as source_system,
+        identified.source_system,
         products.product_id is not null as is_in_catalog,
         products.manufacturer_id,
         products.department,

@@ -14,16 +14,19 @@ selling as (
 
     select
         store_id,
+        source_system,
         min(business_date) as first_sale_date
     from lines
-    where store_id <> {{ var('unknown_key') }}
-    group by store_id
+    where store_id <> {{ unknown_key() }}
+    group by store_id, source_system
 
 ),
 
 promoting as (
 
-    select distinct store_id
+    select distinct
+        store_id,
+        source_system
     from promotions
     where store_id is not null
 
@@ -33,21 +36,12 @@ identified as (
 
     select
         coalesce(selling.store_id, promoting.store_id) as store_id,
+        coalesce(selling.source_system, promoting.source_system) as source_system,
         selling.first_sale_date
     from selling
     full outer join promoting
         on selling.store_id = promoting.store_id
 
-),
-
-attributed as (
-
-    select
-        store_id,
-        {{ source_system_of('store_id') }} as source_system,
-        first_sale_date
-    from identified
-
 )
 
-select * from attributed
+select * from identified

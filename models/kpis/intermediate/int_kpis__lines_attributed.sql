@@ -28,7 +28,7 @@ first_purchases as (
         household_id,
         min(business_date) as first_purchase_date
     from lines
-    where household_id <> {{ var('unknown_key') }}
+    where household_id <> {{ unknown_key() }}
     group by household_id
 
 ),
@@ -51,7 +51,7 @@ attributed as (
         lines.is_promoted,
         lines.is_private_label,
         first_purchases.first_purchase_date,
-        cast(lines.store_id as {{ dbt.type_string() }}) as store,
+        lines.store_id as store,
         -- Null for sales of no known household: nobody to count.
         first_purchases.household_id
     from lines

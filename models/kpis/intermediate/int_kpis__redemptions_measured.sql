@@ -18,7 +18,7 @@ dated as (
         dates.week_start_date,
         dates.month_start_date,
         redemptions.household_id,
-        cast(redemptions.campaign_id as {{ dbt.type_string() }}) as campaign
+        redemptions.campaign_id as campaign
     from redemptions
     inner join dates
         on redemptions.redemption_date = dates.business_date

@@ -63,7 +63,7 @@ targeted as (
     select
         running.grain,
         running.period_start_date,
-        cast(running.campaign_id as {{ dbt.type_string() }}) as campaign,
+        running.campaign_id as campaign,
         redeemed.household_id is not null as has_redeemed
     from running
     inner join campaign_households

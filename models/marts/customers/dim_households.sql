@@ -40,7 +40,7 @@ known as (
 unknown as (
 
     select
-        {{ var('unknown_key') }} as household_id,
+        {{ unknown_key() }} as household_id,
         'Unknown' as source_system,
         'Unknown' as age_band,
         'Unknown' as income_band,

@@ -18,7 +18,7 @@ baskets as (
 
     select *
     from all_baskets
-    where household_id <> {{ var('unknown_key') }}
+    where household_id <> {{ unknown_key() }}
 
 ),
 

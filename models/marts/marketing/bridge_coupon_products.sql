@@ -10,7 +10,8 @@ final as (
     select
         coupon_upc,
         campaign_id,
-        product_id
+        product_id,
+        source_system
     from coupon_products
 
 )

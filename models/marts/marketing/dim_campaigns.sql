@@ -9,6 +9,7 @@ known as (
 
     select
         campaign_id,
+        source_system,
         campaign_type,
         start_date,
         end_date,
@@ -21,7 +22,8 @@ known as (
 unknown as (
 
     select
-        {{ var('unknown_key') }} as campaign_id,
+        {{ unknown_key() }} as campaign_id,
+        'Unknown' as source_system,
         'Unknown' as campaign_type,
         cast(null as date) as start_date,
         cast(null as date) as end_date,

@@ -10,6 +10,7 @@ known as (
     select
         coupon_upc,
         campaign_id,
+        source_system,
         product_count,
         false as is_unknown
     from coupons
@@ -19,8 +20,9 @@ known as (
 unknown as (
 
     select
-        {{ var('unknown_key') }} as coupon_upc,
-        {{ var('unknown_key') }} as campaign_id,
+        {{ unknown_key() }} as coupon_upc,
+        {{ unknown_key() }} as campaign_id,
+        'Unknown' as source_system,
         0 as product_count,
         true as is_unknown
 

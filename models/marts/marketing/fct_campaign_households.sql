@@ -10,6 +10,7 @@ final as (
     select
         campaign_id,
         household_id,
+        source_system,
         redemption_count,
         first_redemption_date,
         has_redeemed

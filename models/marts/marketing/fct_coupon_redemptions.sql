@@ -10,6 +10,7 @@ final as (
 
     select
         household_id,
+        source_system,
         coupon_upc,
         campaign_id,
         redemption_date,

@@ -1,5 +1,6 @@
 -- Grain: one row a product promoted in a store in a business week
--- (product_id, store_id, business_week). A product that is not promoted has no row.
+-- (product_id, store_id, business_week, source_system: products and stores that are not known are of
+-- several). A product that is not promoted has no row.
 {{
     config(
         materialized='incremental',
@@ -79,11 +80,12 @@ deduplicated as (
     select
         product_id,
         store_id,
+        source_system,
         business_week,
         coalesce(max(nullif(display_location, '0')), '0') as display_location,
         coalesce(max(nullif(mailer_location, '0')), '0') as mailer_location
     from promotions_to_build
-    group by product_id, store_id, business_week
+    group by product_id, store_id, source_system, business_week
 
 ),
 
@@ -92,6 +94,7 @@ final as (
     select
         deduplicated.product_id,
         deduplicated.store_id,
+        deduplicated.source_system,
         deduplicated.business_week,
         deduplicated.display_location,
         deduplicated.mailer_location,

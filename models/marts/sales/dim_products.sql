@@ -27,7 +27,7 @@ known as (
 unknown as (
 
     select
-        {{ var('unknown_key') }} as product_id,
+        {{ unknown_key() }} as product_id,
         'Unknown' as source_system,
         cast(null as bigint) as manufacturer_id,
         'Unknown' as department,

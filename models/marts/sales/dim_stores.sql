@@ -19,7 +19,7 @@ known as (
 unknown as (
 
     select
-        {{ var('unknown_key') }} as store_id,
+        {{ unknown_key() }} as store_id,
         'Unknown' as source_system,
         cast(null as date) as first_sale_date,
         true as is_unknown

@@ -9,7 +9,7 @@ renamed as (
 
     select
         -- ids
-        {{ system_id('online_shop', 'id') }} as household_id,
+        {{ source_key('online_shop', 'id') }} as household_id,
 
         -- strings
         _dlt_load_id as load_id,

@@ -9,8 +9,8 @@ renamed as (
 
     select
         -- ids
-        {{ system_id('online_shop', 'id') }} as product_id,
-        cast(null as bigint) as manufacturer_id,
+        {{ source_key('online_shop', 'id') }} as product_id,
+        cast(null as {{ dbt.type_string() }}) as manufacturer_id,
 
         -- strings
         title,

@@ -8,8 +8,8 @@ renamed as (
 
     select
         -- ids
-        {{ system_id('online_shop', 'order_id') }} as basket_id,
-        {{ system_id('online_shop', 'item_id') }} as product_id,
+        {{ source_key('online_shop', 'order_id') }} as basket_id,
+        {{ source_key('online_shop', 'item_id') }} as product_id,
 
         -- strings
         _dlt_load_id as load_id,

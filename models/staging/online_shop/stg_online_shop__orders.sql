@@ -8,8 +8,8 @@ renamed as (
 
     select
         -- ids
-        {{ system_id('online_shop', 'id') }} as basket_id,
-        {{ system_id('online_shop', 'customer_id') }} as household_id,
+        {{ source_key('online_shop', 'id') }} as basket_id,
+        {{ source_key('online_shop', 'customer_id') }} as household_id,
 
         -- strings
         status as order_status,

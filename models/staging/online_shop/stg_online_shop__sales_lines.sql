@@ -42,7 +42,7 @@ mapped as (
         summed.product_id,
         paid.household_id,
         -- The shop has no stores.
-        cast(null as bigint) as store_id,
+        cast(null as {{ dbt.type_string() }}) as store_id,
 
         -- strings
         greatest(paid.load_id, summed.load_id) as load_id,

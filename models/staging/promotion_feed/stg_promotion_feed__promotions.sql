@@ -8,8 +8,8 @@ renamed as (
 
     select
         -- ids
-        product_id,
-        store_id,
+        {{ source_key('retail_db', 'product_id') }} as product_id,
+        {{ source_key('retail_db', 'store_id') }} as store_id,
 
         -- strings
         display_location,

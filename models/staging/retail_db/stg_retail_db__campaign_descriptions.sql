@@ -8,7 +8,7 @@ renamed as (
 
     select
         -- ids
-        campaign_id,
+        {{ source_key('retail_db', 'campaign_id') }} as campaign_id,
 
         -- strings
         campaign_type,

@@ -8,8 +8,8 @@ renamed as (
 
     select
         -- ids
-        campaign_id,
-        household_id,
+        {{ source_key('retail_db', 'campaign_id') }} as campaign_id,
+        {{ source_key('retail_db', 'household_id') }} as household_id,
 
         -- strings
         _dlt_load_id as load_id

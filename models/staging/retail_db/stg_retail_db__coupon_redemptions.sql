@@ -8,9 +8,9 @@ renamed as (
 
     select
         -- ids
-        household_id,
-        coupon_upc,
-        campaign_id,
+        {{ source_key('retail_db', 'household_id') }} as household_id,
+        {{ source_key('retail_db', 'coupon_upc') }} as coupon_upc,
+        {{ source_key('retail_db', 'campaign_id') }} as campaign_id,
 
         -- strings
         _dlt_load_id as load_id,

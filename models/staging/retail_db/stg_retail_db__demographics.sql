@@ -8,7 +8,7 @@ renamed as (
 
     select
         -- ids
-        household_id,
+        {{ source_key('retail_db', 'household_id') }} as household_id,
 
         -- strings
         age as age_band,

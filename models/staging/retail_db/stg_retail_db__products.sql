@@ -8,8 +8,8 @@ renamed as (
 
     select
         -- ids
-        product_id,
-        manufacturer_id,
+        {{ source_key('retail_db', 'product_id') }} as product_id,
+        {{ source_key('retail_db', 'manufacturer_id') }} as manufacturer_id,
 
         -- strings
         department,

@@ -8,10 +8,10 @@ renamed as (
 
     select
         -- ids
-        basket_id,
-        product_id,
-        household_id,
-        store_id,
+        {{ source_key('retail_db', 'basket_id') }} as basket_id,
+        {{ source_key('retail_db', 'product_id') }} as product_id,
+        {{ source_key('retail_db', 'household_id') }} as household_id,
+        {{ source_key('retail_db', 'store_id') }} as store_id,
 
         -- strings
         _dlt_load_id as load_id,
