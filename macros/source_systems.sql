@@ -95,6 +95,6 @@
 {%- endmacro %}
 
 {# Whether a row is of a system that is built. #}
-{% macro is_of_a_built_system(source_system='source_system') -%}
-    {{ source_system }} in ('{{ built_systems() | join("', '") }}')
+{% macro is_of_a_built_system() -%}
+    source_system in ('{{ built_systems() | join("', '") }}')
 {%- endmacro %}

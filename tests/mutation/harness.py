@@ -207,9 +207,10 @@ def build_mutant(base: Path, folder: Path, mutant: Mutant) -> Outcome:
     if not mutant.incremental:
         arguments.append("--full-refresh")
     outcome = forked.call(build_unparsed, folder, mutant, *arguments, options=SYSTEMS)
-    if outcome and outcome.verdict == "caught":
-        return outcome
-    start_again()
+    if outcome:
+        if outcome.verdict == "caught":
+            return outcome
+        start_again()
     build_it = partial(build, seeds_changed=mutant.file.endswith(".csv"))
     with broken(folder, mutant):
         return forked.call(build_it, folder, *arguments, options=SYSTEMS)
